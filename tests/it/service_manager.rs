@@ -13,6 +13,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 use crate::support::BANNER;
+use crate::support::certificates::Files;
 use crate::support::peer::Peer;
 use crate::support::server::{Server, listen_flags, program, program_under};
 use crate::support::unix::Folder;
@@ -154,6 +155,17 @@ fn a_passed_socket_serves_the_protocol_that_it_is_named_after() {
     let mut peer = Peer::connect(addr);
     let _next = activated(listener, "text", &[]);
     peer.expect(BANNER);
+}
+
+#[test]
+fn a_reload_reads_the_certificate_of_a_passed_socket() {
+    let files = Files::new("passed-tls");
+    let flags = files.flags();
+    let flags: Vec<&str> = flags.iter().map(String::as_str).collect();
+    let mut server = activated(listener().0, "text+tls", &flags);
+    server.read_addresses(1);
+    server.process().signal("HUP");
+    server.wait_for_log(&["reloaded: no setting and no certificate has changed"]);
 }
 
 #[test]

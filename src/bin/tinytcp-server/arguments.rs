@@ -240,7 +240,8 @@ impl Arguments {
     }
 
     /// Returns why the arguments contradict each other, if they do. A variable counts as its flag.
-    pub fn contradiction(&self) -> Option<String> {
+    /// If the service manager `has_sockets` for the server, these can be what a flag is about.
+    pub fn contradiction(&self, has_sockets: bool) -> Option<String> {
         if let Some(port) = &self.port {
             let port = port.parse().unwrap_or(4000u16);
             return Some(format!(
@@ -275,7 +276,7 @@ impl Arguments {
             );
         }
         let encrypted = self.listen.iter().filter_map(|it| Some((it.url(), it.tls.as_ref()?)));
-        if let Some(contradiction) = self.tls.contradiction(encrypted) {
+        if let Some(contradiction) = self.tls.contradiction(encrypted, has_sockets) {
             return Some(contradiction);
         }
         if let Some(Err(error)) = &self.bus {
