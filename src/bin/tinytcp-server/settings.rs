@@ -52,10 +52,14 @@ impl Settings {
         let has_sockets = std::env::var_os("LISTEN_FDS").is_some();
         let configuration = Configuration::default();
         let settings = Self { arguments, matches, configuration, has_sockets };
-        if let Some(contradiction) = settings.arguments.contradiction(has_sockets) {
-            return Err(UsageError::from(contradiction).into());
+        // What a flag lacks can be in the file.
+        if settings.arguments.config.is_some() {
+            return settings.read_again();
         }
-        if settings.arguments.config.is_none() { Ok(settings) } else { settings.read_again() }
+        match settings.arguments.contradiction(has_sockets) {
+            Some(contradiction) => Err(UsageError::from(contradiction).into()),
+            None => Ok(settings),
+        }
     }
 
     /// Reads the file again and returns the settings that follow. Flags and variables have
@@ -77,6 +81,12 @@ impl Settings {
                 .map_err(|error| wrong(&error.kind()))?;
         let has_sockets = self.has_sockets;
         match arguments.contradiction(has_sockets) {
+            // The flags alone contradict each other: the file has no part in it.
+            Some(contradiction)
+                if self.arguments.contradiction(has_sockets).as_ref() == Some(&contradiction) =>
+            {
+                Err(UsageError::from(contradiction).into())
+            }
             Some(contradiction) => Err(wrong(&contradiction).into()),
             None => Ok(Self { arguments, matches, configuration, has_sockets }),
         }
