@@ -75,6 +75,18 @@ fn flags_that_contradict_each_other_are_no_fault_of_the_file() {
 }
 
 #[test]
+fn a_flag_about_a_listener_that_is_missing_is_exit_2() {
+    for (flags, parts) in [
+        (["--admin-host", "a.example"], ["--admin (TINYTCP_ADMIN)", "there is none", "http://"]),
+        (["--unix-mode", "0660"], ["unix sockets", "there is none", "text+unix://"]),
+    ] {
+        check_failure(program().arg("--check").args(flags), 2, &parts);
+    }
+    let served = ["--agent-check", "agent+unix:///tmp/agent.sock", "--unix-mode", "0660"];
+    assert_eq!(run(program().arg("--check").args(served)).code, Some(0));
+}
+
+#[test]
 fn a_wrong_file_is_one_line_with_its_place_and_exit_2() {
     let folder = Folder::new("wrong");
     let path = folder.0.join("tinytcp.toml");

@@ -313,6 +313,27 @@ impl Arguments {
                     .into(),
             );
         }
+        if self.health.is_some() { None } else { self.useless_flag(has_sockets) }
+    }
+
+    /// Returns why a flag about a listener is wrong, if there is no such listener.
+    fn useless_flag(&self, has_sockets: bool) -> Option<String> {
+        if !self.admin_host.is_empty() && self.admin.is_none() && !has_sockets {
+            return Some(
+                "--admin-host (TINYTCP_ADMIN_HOST) is a name for --admin (TINYTCP_ADMIN), and \
+                 there is none: leave it out, or add --admin http://127.0.0.1:9464"
+                    .into(),
+            );
+        }
+        let listeners = self.listen.iter().map(|it| &it.place);
+        let mut places = listeners.chain(&self.admin).chain(&self.agent_check);
+        if self.unix_mode.is_some() && !places.any(|place| matches!(place, Place::Unix(_))) {
+            return Some(
+                "--unix-mode (TINYTCP_UNIX_MODE) is for the unix sockets that the server opens, \
+                 and there is none: leave it out, or add --listen text+unix:///run/tinytcp.sock"
+                    .into(),
+            );
+        }
         None
     }
 }
