@@ -12,6 +12,8 @@ use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
+use socket2::{Domain, Socket, Type};
+
 use crate::support::BANNER;
 use crate::support::certificates::Files;
 use crate::support::peer::Peer;
@@ -166,6 +168,22 @@ fn a_reload_reads_the_certificate_of_a_passed_socket() {
     server.read_addresses(1);
     server.process().signal("HUP");
     server.wait_for_log(&["reloaded: no setting and no certificate has changed"]);
+}
+
+#[test]
+fn a_passed_socket_that_shares_its_port_serves_the_next_process() {
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
+    socket.set_reuse_port(true).expect("an option of Linux");
+    socket.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).expect("a free port");
+    socket.listen(16).expect("it is bound");
+    let listener = TcpListener::from(socket);
+    let addr = listener.local_addr().expect("it is bound");
+    let mut server = activated(listener.try_clone().expect("a descriptor"), "text", &[]);
+    server.read_addresses(1);
+    server.process().signal("TERM");
+    assert!(server.wait_for_exit().success());
+    let _next = activated(listener, "text", &[]);
+    Peer::connect(addr).expect(BANNER);
 }
 
 #[test]
