@@ -218,8 +218,7 @@ fn bytes_that_arrived_while_the_loop_was_late_are_read_first() {
     for (len, limits) in
         [(4 << 20, Limits::default()), (32 << 20, Limits::default().with_frame_bytes_max(32 << 20))]
     {
-        let mut settings = Settings::default();
-        settings.limits = limits;
+        let settings = Settings { limits, ..Settings::default() };
         let mut harness = LoopHarness::new(Binary::new(), settings);
         let (peer, polite) = (harness.peer(), harness.peer());
         // An interactive client makes the portions small; the message is read in whole all the

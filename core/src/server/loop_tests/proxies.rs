@@ -293,9 +293,8 @@ fn the_accept_rate_holds_for_the_client_that_a_proxy_names() {
 
 #[test]
 fn a_full_server_answers_each_connection_of_a_proxy() {
-    let mut settings = Settings::default();
-    settings.connections_max = 1;
-    settings.limits = Limits::default().with_address_accept_rate_max(Some(1));
+    let limits = Limits::default().with_address_accept_rate_max(Some(1));
+    let settings = Settings { connections_max: 1, limits, ..Settings::default() };
     let mut harness = proxied_from("127.0.0.0/8", settings);
     let served = connect(&mut harness);
     assert_eq!(send(&mut harness, &served, HEADER), GREETING);
