@@ -140,7 +140,6 @@ impl CloseReason {
             | io::ErrorKind::NetworkUnreachable
             | io::ErrorKind::NetworkDown
             | io::ErrorKind::WriteZero => Self::Reset,
-            io::ErrorKind::InvalidData => Self::TlsFailed,
             io::ErrorKind::OutOfMemory => Self::MemoryLimit,
             _ => Self::SystemError,
         }

@@ -122,8 +122,6 @@ pub enum Obstacle {
     State(State),
     /// Accepting is paused, because descriptors or memory of the kernel have run out.
     AcceptingPaused,
-    /// The buffers hold [`Limits::memory_bytes_max`] bytes.
-    MemoryLimit,
     /// The limit of connections is reached.
     Full,
     /// The broker is not connected, and the server requires it.
@@ -131,13 +129,12 @@ pub enum Obstacle {
 }
 
 impl Obstacle {
-    /// Returns the name of the obstacle in `STATUS` and in JSON, such as `memory_limit`.
+    /// Returns the name of the obstacle in `STATUS` and in JSON, such as `bus_away`.
     #[must_use]
     pub const fn label(self) -> &'static str {
         match self {
             Self::State(state) => state.label(),
             Self::AcceptingPaused => "accepting_paused",
-            Self::MemoryLimit => "memory_limit",
             Self::Full => "connection_limit",
             Self::BusAway => "bus_away",
         }
@@ -149,7 +146,6 @@ impl fmt::Display for Obstacle {
         match self {
             Self::State(state) => state.fmt(f),
             Self::AcceptingPaused => f.write_str("accepting is paused"),
-            Self::MemoryLimit => f.write_str("the memory limit is reached"),
             Self::Full => f.write_str("the limit of connections is reached"),
             Self::BusAway => f.write_str("the bus is not connected"),
         }
@@ -393,8 +389,6 @@ impl Status {
             Some(Obstacle::State(self.state))
         } else if self.is_accepting_paused {
             Some(Obstacle::AcceptingPaused)
-        } else if self.held_bytes >= self.limits.memory_bytes_max {
-            Some(Obstacle::MemoryLimit)
         } else if self.connections_counted >= self.connections_max {
             Some(Obstacle::Full)
         } else if self.bus.is_some_and(|bus| bus.is_required && !bus.is_connected) {

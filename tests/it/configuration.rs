@@ -56,6 +56,37 @@ fn a_flag_beats_the_key_that_it_contradicts() {
 }
 
 #[test]
+fn a_flag_and_the_file_can_complete_each_other() {
+    let folder = Folder::new("complements");
+    let file = "bus = \"nats://127.0.0.1:1\"\nadmin = \"http://127.0.0.1:0\"\n";
+    let printed = check(&folder, file, &["--bus-required", "--admin-host", "a.example"]);
+    assert_eq!(line(&printed, "bus-required"), ("true".into(), "flag".into()));
+}
+
+#[test]
+fn flags_that_contradict_each_other_are_no_fault_of_the_file() {
+    let folder = Folder::new("blameless");
+    let path = folder.0.join("tinytcp.toml");
+    fs::write(&path, "backlog = 3\n").expect("write the file");
+    let ended = run(program().arg("--config").arg(&path).args(["-v", "-q"]));
+    assert_eq!(ended.code, Some(2));
+    assert!(ended.stderr.contains("leave one of them out"), "{ended:?}");
+    assert!(!ended.stderr.contains("tinytcp.toml"), "{ended:?}");
+}
+
+#[test]
+fn a_flag_about_a_listener_that_is_missing_is_exit_2() {
+    for (flags, parts) in [
+        (["--admin-host", "a.example"], ["--admin (TINYTCP_ADMIN)", "there is none", "http://"]),
+        (["--unix-mode", "0660"], ["unix sockets", "there is none", "text+unix://"]),
+    ] {
+        check_failure(program().arg("--check").args(flags), 2, &parts);
+    }
+    let served = ["--agent-check", "agent+unix:///tmp/agent.sock", "--unix-mode", "0660"];
+    assert_eq!(run(program().arg("--check").args(served)).code, Some(0));
+}
+
+#[test]
 fn a_wrong_file_is_one_line_with_its_place_and_exit_2() {
     let folder = Folder::new("wrong");
     let path = folder.0.join("tinytcp.toml");

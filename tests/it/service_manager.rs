@@ -12,7 +12,10 @@ use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
+use socket2::{Domain, Socket, Type};
+
 use crate::support::BANNER;
+use crate::support::certificates::Files;
 use crate::support::peer::Peer;
 use crate::support::server::{Server, listen_flags, program, program_under};
 use crate::support::unix::Folder;
@@ -154,6 +157,33 @@ fn a_passed_socket_serves_the_protocol_that_it_is_named_after() {
     let mut peer = Peer::connect(addr);
     let _next = activated(listener, "text", &[]);
     peer.expect(BANNER);
+}
+
+#[test]
+fn a_reload_reads_the_certificate_of_a_passed_socket() {
+    let files = Files::new("passed-tls");
+    let flags = files.flags();
+    let flags: Vec<&str> = flags.iter().map(String::as_str).collect();
+    let mut server = activated(listener().0, "text+tls", &flags);
+    server.read_addresses(1);
+    server.process().signal("HUP");
+    server.wait_for_log(&["reloaded: no setting and no certificate has changed"]);
+}
+
+#[test]
+fn a_passed_socket_that_shares_its_port_serves_the_next_process() {
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
+    socket.set_reuse_port(true).expect("an option of Linux");
+    socket.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).expect("a free port");
+    socket.listen(16).expect("it is bound");
+    let listener = TcpListener::from(socket);
+    let addr = listener.local_addr().expect("it is bound");
+    let mut server = activated(listener.try_clone().expect("a descriptor"), "text", &[]);
+    server.read_addresses(1);
+    server.process().signal("TERM");
+    assert!(server.wait_for_exit().success());
+    let _next = activated(listener, "text", &[]);
+    Peer::connect(addr).expect(BANNER);
 }
 
 #[test]

@@ -39,6 +39,8 @@ pub enum MalformedAnswer {
     Endless,
     /// The header of a frame has a code that no answer has.
     UnknownCode(u8),
+    /// In place of a frame, the bytes begin with a character, as those of the other protocols do.
+    Text(u8),
     /// The header of a frame announces more than [`ANSWER_MAX`] bytes.
     OverLimit {
         /// The announced number of bytes.
@@ -59,6 +61,11 @@ impl fmt::Display for MalformedAnswer {
                 f,
                 "the answer has the code {code}; only 1 (answer), 4 (status), 16 to 21 and 23 \
                  (rooms) and 255 (error) exist"
+            ),
+            Self::Text(first) => write!(
+                f,
+                "the answer is text that begins with '{}': the server does not speak binary there",
+                char::from(*first)
             ),
             Self::OverLimit { payload_len } => write!(
                 f,
@@ -271,7 +278,10 @@ fn check(header: Header) -> Result<(), MalformedAnswer> {
         binary::ECHO | binary::STATUS | binary::JOIN..=binary::WHO | binary::MISSED | binary::ERROR
     );
     if !is_known {
-        return Err(MalformedAnswer::UnknownCode(code));
+        return Err(match code.is_ascii_graphic() {
+            true => MalformedAnswer::Text(code),
+            false => MalformedAnswer::UnknownCode(code),
+        });
     }
     match usize::try_from(payload_len) {
         Ok(len) if len <= ANSWER_MAX => Ok(()),
@@ -345,6 +355,17 @@ mod tests {
         let mut buffer = AnswerBuffer::default();
         buffer.append(b"\x01\xff\xff\xff\xff");
         assert!(taken(&mut buffer, &DueAnswer::Frame).contains("4294967295 bytes"));
+    }
+
+    #[test]
+    fn text_in_place_of_a_frame_is_named_as_such() {
+        for text in ["ERROR TLS_REQUIRED\n", "WELCOME\n", "HTTP/1.1 400 Bad Request\r\n"] {
+            let mut buffer = AnswerBuffer::default();
+            buffer.append(text.as_bytes());
+            let complaint = taken(&mut buffer, &DueAnswer::Frame);
+            let first = format!("text that begins with '{}': the server does not", &text[..1]);
+            assert!(complaint.contains(&first), "{complaint}");
+        }
     }
 
     #[test]

@@ -14,10 +14,13 @@ impl<S: Socket> Connection<S> {
     /// Writes as many bytes of the output to the socket as the kernel accepts. Returns false if
     /// it accepts none and nothing else has changed.
     pub(super) fn flush(&mut self, shared: &mut Shared) -> io::Result<bool> {
-        let waiting = self
-            .conversation
-            .seal(&mut self.output, &mut shared.pool)
-            .map_err(|_| io::ErrorKind::InvalidData)?;
+        let waiting = match self.conversation.seal(&mut self.output, &mut shared.pool) {
+            Ok(waiting) => waiting,
+            Err(error) => {
+                self.fail(&error, CloseReason::TlsFailed, shared);
+                return Ok(true);
+            }
+        };
         match self.socket.send(waiting.bytes()) {
             Ok(count) => {
                 waiting.consume(count);

@@ -22,9 +22,16 @@ use crate::os::moment::Moment;
 use crate::os::system::Socket;
 use crate::protocol::Farewell;
 
+/// How many bytes an overdue connection may read beyond the longest message: the most that one read
+/// can add, and the records of TLS around the bytes.
+const GRACE_BYTES_EXTRA: u32 = 4 << 20;
+
 /// How many bytes an overdue connection may read: they may have arrived while this process did not
-/// run or was busy. It is a frame of the default limit, plus the most that one read can add.
-const GRACE_BYTES_MAX: u32 = 20 << 20;
+/// run or was busy. After the longest message, its deadline is another one.
+fn grace_bytes_max(shared: &Shared) -> u32 {
+    let limits = &shared.status.limits;
+    limits.frame_bytes_max.max(limits.line_bytes_max).saturating_add(GRACE_BYTES_EXTRA)
+}
 
 /// What a connection waits for: the rows of the table above.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -109,7 +116,10 @@ impl<S: Socket> Connection<S> {
     /// Called after a turn of an overdue connection. Enforces the deadline when nothing is left to
     /// move, or when the grace bytes are spent; otherwise the connection gets another turn.
     pub(super) fn enforce_deadline(&mut self, turn: Turn, shared: &mut Shared) -> Turn {
-        if turn == Turn::Yield && self.grace_bytes <= GRACE_BYTES_MAX && self.is_late(shared) {
+        if turn == Turn::Yield
+            && self.grace_bytes <= grace_bytes_max(shared)
+            && self.is_late(shared)
+        {
             return turn;
         }
         self.overdue = false;

@@ -237,7 +237,10 @@ impl Activity {
     /// Logs a message. `name` is its name in the protocol, empty if its bytes contain the name.
     #[inline]
     pub fn message(&mut self, peer: &Peer, name: &str, message: &[u8]) {
-        if self.shows_messages && self.take_line(|suppressed| &mut suppressed.messages) {
+        if self.shows_messages
+            && !self.hides(peer)
+            && self.take_line(|suppressed| &mut suppressed.messages)
+        {
             self.write_message(peer, name, message);
         }
     }
@@ -261,15 +264,13 @@ impl Activity {
         }
     }
 
+    #[inline]
     fn hides(&self, peer: &Peer) -> bool {
         self.hidden.contains(&peer.listener())
     }
 
     #[cold]
     fn write_message(&self, peer: &Peer, name: &str, message: &[u8]) {
-        if self.hides(peer) {
-            return;
-        }
         let Origin { protocol, listener, addr } = self.origin(peer);
         let blank = if name.is_empty() || message.is_empty() { "" } else { " " };
         let shown = front(message, SHOWN_BYTES_MAX);
@@ -365,6 +366,7 @@ mod tests {
         let peer = Peer::new(([127, 0, 0, 1], 1).into(), 0);
         let mut activity = activity(1).hiding(vec![0]);
         activity.opened(&peer, Duration::ZERO);
+        activity.message(&peer, "", b"GET /metrics");
         assert_eq!((activity.lines_left, &activity.suppressed), (1, &Suppressed::default()));
         activity.opened(&Peer::new(([127, 0, 0, 1], 1).into(), 1), Duration::ZERO);
         assert_eq!(activity.lines_left, 0);

@@ -172,8 +172,10 @@ impl System for Kernel {
 
     fn accept(&mut self, listener: usize) -> io::Result<(Stream, PeerAddr)> {
         match self.listeners.get(listener) {
-            Some(Some(Listener::Tcp(listener))) => uninterrupted(|| listener.accept())
-                .map(|(socket, addr)| (Stream::from(socket), PeerAddr::Ip(addr))),
+            Some(Some(Listener::Tcp(listener) | Listener::Inherited(listener))) => {
+                uninterrupted(|| listener.accept())
+                    .map(|(socket, addr)| (Stream::from(socket), PeerAddr::Ip(addr)))
+            }
             Some(Some(Listener::Unix(listener))) => {
                 let socket = uninterrupted(|| listener.accept())?;
                 self.unix_peers = self.unix_peers.wrapping_add(1);
@@ -235,7 +237,8 @@ impl System for Kernel {
     }
 }
 
-/// Returns the socket of a listener whose port other processes share.
+/// Returns the socket of a listener whose port other processes share. It is none that another
+/// program has opened: the packet filter would stay in that one, and its queue stays open anyway.
 fn shared(listener: &Option<Listener>) -> Option<&TcpListener> {
     match listener {
         Some(Listener::Tcp(listener)) if shared_port::is_shared(listener) => Some(listener),

@@ -43,6 +43,9 @@ pub type Refused = (&'static str, io::Error);
 pub enum Listener {
     /// A TCP socket.
     Tcp(TcpListener),
+    /// A TCP socket that another program has opened. What a process changes in it stays after the
+    /// end of that process.
+    Inherited(TcpListener),
     /// A unix socket.
     Unix(UnixListener),
 }
@@ -50,7 +53,7 @@ pub enum Listener {
 impl Listener {
     fn source(&mut self) -> &mut dyn Source {
         match self {
-            Self::Tcp(listener) => listener,
+            Self::Tcp(listener) | Self::Inherited(listener) => listener,
             Self::Unix(listener) => &mut listener.socket,
         }
     }
@@ -125,7 +128,7 @@ pub fn inherit(
             let socket = socket.try_clone()?;
             socket.set_nonblocking(true)?;
             let refused = tune(&SockRef::from(&socket), write_timeout);
-            Ok((Listener::Tcp(TcpListener::from_std(socket)), refused))
+            Ok((Listener::Inherited(TcpListener::from_std(socket)), refused))
         }
         Inherited::Unix(socket) => Ok((Listener::Unix(UnixListener::inherit(socket)?), Vec::new())),
     }

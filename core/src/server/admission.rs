@@ -58,7 +58,9 @@ impl<S: System> EventLoop<S> {
         let Some(connection) = table.get_mut(token) else { return };
         let (peer, now) = (*connection.peer(), shared.clock.now());
         let service = acceptor.service(peer.listener());
-        let is_limited = service.has_limits_per_address();
+        // Of a connection that is rejected before its header, only the proxy is known.
+        let is_proxy = is_full && service.is_for_proxies();
+        let is_limited = service.has_limits_per_address() && !is_proxy;
         if is_limited && !shared.address_limits.accept(&peer, now) {
             connection.reject_with_reset();
             acceptor.note_rejected();

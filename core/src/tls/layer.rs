@@ -275,6 +275,10 @@ impl Layer {
 
     /// Seals the front of `output` if no sealed bytes wait: at most five records, or three if
     /// memory is short.
+    ///
+    /// # Errors
+    /// When the keys have sealed as many records as they may, and cannot be renewed: with TLS 1.2
+    /// after 16 million. A `close_notify` is then among the sealed bytes.
     pub fn seal(&mut self, output: &mut Buffer, pool: &mut Pool) -> Result<(), LayerError> {
         if output.is_empty() || !self.sealed.is_empty() || self.is_finished {
             return Ok(());
@@ -283,7 +287,12 @@ impl Layer {
             && (self.sealed.capacity() >= SEALED_LEN || self.sealed.move_to(SEALED_LEN, pool));
         let count = output.len().min(if is_long { SEALED_BYTES_MAX } else { SEALED_BYTES_MIN });
         let bytes = output.bytes().get(..count).unwrap_or_default();
-        self.write(pool, |traffic, room| traffic.encrypt(bytes, room))?;
+        if self.write(pool, |traffic, room| traffic.encrypt(bytes, room)).is_err() {
+            self.append_alert(pool);
+            return Err(
+                Error::General("the keys have sealed all records that they may".into()).into()
+            );
+        }
         output.consume(count);
         Ok(())
     }

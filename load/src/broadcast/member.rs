@@ -174,10 +174,7 @@ impl Member {
                     return Err(Ended("the server has no rooms: it did not answer JOIN".into()));
                 }
                 (_, Arrival::Message(text)) => self.take_message(text, around),
-                (_, Arrival::Missed(count)) => {
-                    self.missed += count;
-                    around.tally.missed += count;
-                }
+                (_, Arrival::Missed(count)) => self.take_missed(count, around),
                 (_, Arrival::Answer(answer)) => self.take_answer(wire::reached(answer), around),
                 (_, Arrival::Error(token)) => self.take_refusal(token, around)?,
             }
@@ -185,11 +182,26 @@ impl Member {
         Ok(used)
     }
 
+    /// Takes a count of missed messages, unless it is more than were sent. So the server cannot
+    /// choose how long the order of its room gets.
+    fn take_missed(&mut self, count: u64, around: &mut Surroundings<'_>) {
+        let index = self.index;
+        if count > around.tally.sent.saturating_sub(self.received + self.missed) {
+            return around.tally.violations.add(Violation::Miscounted, 1, || {
+                format!("member {index} was told that it missed {count} messages, more than exist")
+            });
+        }
+        self.missed += count;
+        around.tally.missed += count;
+    }
+
     fn take_message(&mut self, text: &[u8], around: &mut Surroundings<'_>) {
         let index = self.index;
+        let sent = around.tally.sent;
         let violations = &mut around.tally.violations;
-        let message = Payload::parse(text, around.size)
-            .filter(|message| (message.publisher as usize) < self.next.len());
+        let message = Payload::parse(text, around.size).filter(|message| {
+            (message.publisher as usize) < self.next.len() && u64::from(message.number) < sent
+        });
         let Some(message) = message else {
             let text = shown(front(text, 48));
             return violations.add(Violation::Damaged, 1, || {
@@ -260,5 +272,54 @@ impl Member {
         let expected = room.accepted_from_others(self.publisher);
         let got = self.received + self.missed;
         i64::try_from(expected).unwrap_or(i64::MAX) - i64::try_from(got).unwrap_or(i64::MAX)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::broadcast::payload::SIZE_MIN;
+
+    /// Lets a member receive `lines` after `sent` messages were sent. Returns the counts.
+    fn received(sent: u64, lines: &str) -> Tally {
+        let mut member = Member::new(0, 0, None, 1);
+        member.phase = Phase::Joined;
+        let (mut room, mut tally) = (Room::new(1), Tally { sent, ..Tally::default() });
+        let mut around = Surroundings {
+            protocol: ProtocolName::Text,
+            size: SIZE_MIN,
+            now: Duration::ZERO,
+            room: &mut room,
+            tally: &mut tally,
+        };
+        let used = member.take_all(lines.as_bytes(), &mut around, b"").expect("lines of a member");
+        assert_eq!(used, lines.len());
+        tally
+    }
+
+    fn message(number: u32) -> String {
+        let payload = Payload { publisher: 0, number, due_ns: 0 };
+        format!("FROM ana {}\n", String::from_utf8_lossy(&payload.text(SIZE_MIN)))
+    }
+
+    #[test]
+    fn a_message_that_no_publisher_has_sent_is_damaged() {
+        let tally = received(1, &message(u32::MAX).repeat(2));
+        assert_eq!((tally.violations.damaged_count, tally.delivered), (2, 0));
+    }
+
+    #[test]
+    fn more_missed_messages_than_exist_are_miscounted() {
+        for line in ["MISSED 2\n", "MISSED 18446744073709551615\n"] {
+            let tally = received(1, &[line, line, &message(0)].concat());
+            let counts = (tally.violations.miscounted_count, tally.missed, tally.delivered);
+            assert_eq!(counts, (2, 0, 1), "{line}");
+        }
+    }
+
+    #[test]
+    fn messages_and_those_that_were_missed_are_counted() {
+        let tally = received(3, &format!("{}MISSED 1\n{}", message(0), message(2)));
+        assert_eq!((tally.delivered, tally.missed, tally.violations.total()), (2, 1, 0));
     }
 }

@@ -240,7 +240,8 @@ impl Arguments {
     }
 
     /// Returns why the arguments contradict each other, if they do. A variable counts as its flag.
-    pub fn contradiction(&self) -> Option<String> {
+    /// If the service manager `has_sockets` for the server, these can be what a flag is about.
+    pub fn contradiction(&self, has_sockets: bool) -> Option<String> {
         if let Some(port) = &self.port {
             let port = port.parse().unwrap_or(4000u16);
             return Some(format!(
@@ -275,7 +276,7 @@ impl Arguments {
             );
         }
         let encrypted = self.listen.iter().filter_map(|it| Some((it.url(), it.tls.as_ref()?)));
-        if let Some(contradiction) = self.tls.contradiction(encrypted) {
+        if let Some(contradiction) = self.tls.contradiction(encrypted, has_sockets) {
             return Some(contradiction);
         }
         if let Some(Err(error)) = &self.bus {
@@ -309,6 +310,27 @@ impl Arguments {
         if self.verbose > 0 && self.quiet > 0 {
             return Some(
                 "-v (TINYTCP_VERBOSE) logs more and -q (TINYTCP_QUIET) less: leave one of them out"
+                    .into(),
+            );
+        }
+        if self.health.is_some() { None } else { self.useless_flag(has_sockets) }
+    }
+
+    /// Returns why a flag about a listener is wrong, if there is no such listener.
+    fn useless_flag(&self, has_sockets: bool) -> Option<String> {
+        if !self.admin_host.is_empty() && self.admin.is_none() && !has_sockets {
+            return Some(
+                "--admin-host (TINYTCP_ADMIN_HOST) is a name for --admin (TINYTCP_ADMIN), and \
+                 there is none: leave it out, or add --admin http://127.0.0.1:9464"
+                    .into(),
+            );
+        }
+        let listeners = self.listen.iter().map(|it| &it.place);
+        let mut places = listeners.chain(&self.admin).chain(&self.agent_check);
+        if self.unix_mode.is_some() && !places.any(|place| matches!(place, Place::Unix(_))) {
+            return Some(
+                "--unix-mode (TINYTCP_UNIX_MODE) is for the unix sockets that the server opens, \
+                 and there is none: leave it out, or add --listen text+unix:///run/tinytcp.sock"
                     .into(),
             );
         }

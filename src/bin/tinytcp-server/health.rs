@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use tinytcp_cli::address::Place;
 use tinytcp_cli::timed_read::read_until;
+use tinytcp_core::display::escape::shown;
 use tinytcp_core::os::endpoint::Endpoint;
 use tinytcp_core::os::outgoing::connect_unix;
 
@@ -28,7 +29,8 @@ pub fn check(place: &Place) -> Result<String, ProgramError> {
     })?;
     let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
     match head.split(' ').nth(1) {
-        Some("200") => Ok(body.trim_end().to_owned()),
+        // Any program can be at the other end: its bytes must not control the terminal.
+        Some("200") => Ok(shown(body.trim_end().as_bytes()).to_string()),
         _ => {
             let status = head.lines().next().unwrap_or_default();
             Err(ProgramError::Failure(format!("not healthy: {status}")))
@@ -77,6 +79,21 @@ mod tests {
     use std::thread;
 
     use super::*;
+
+    #[test]
+    fn an_answer_is_shown_without_its_control_characters() {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("bind");
+        let port = listener.local_addr().expect("its address").port();
+        let server = thread::spawn(move || {
+            let (mut peer, _) = listener.accept().expect("accept");
+            let read = peer.read(&mut [0; 1024]).expect("a request");
+            assert!(read > 0);
+            peer.write_all(b"HTTP/1.1 200 OK\r\n\r\nok\x1b[2J\n").expect("the client reads");
+        });
+        let shown = check(&Place::host("127.0.0.1", port)).expect("it is healthy");
+        assert_eq!(shown, r"ok\x1b[2J");
+        server.join().expect("no panic");
+    }
 
     #[test]
     fn an_answer_that_never_ends_times_out() {

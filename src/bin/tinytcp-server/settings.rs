@@ -15,6 +15,8 @@ pub struct Settings {
     pub arguments: Arguments,
     matches: ArgMatches,
     configuration: Configuration,
+    /// True if the service manager has passed sockets. The start removes the variable.
+    has_sockets: bool,
 }
 
 /// One setting.
@@ -47,11 +49,17 @@ impl Settings {
     /// When the settings contradict each other, or the file cannot be used.
     pub fn read() -> Result<Self, ProgramError> {
         let (arguments, matches) = tinytcp_cli::parse_with::<Arguments>(|command| command);
-        let settings = Self { arguments, matches, configuration: Configuration::default() };
-        if let Some(contradiction) = settings.arguments.contradiction() {
-            return Err(UsageError::from(contradiction).into());
+        let has_sockets = std::env::var_os("LISTEN_FDS").is_some();
+        let configuration = Configuration::default();
+        let settings = Self { arguments, matches, configuration, has_sockets };
+        // What a flag lacks can be in the file.
+        if settings.arguments.config.is_some() {
+            return settings.read_again();
         }
-        if settings.arguments.config.is_none() { Ok(settings) } else { settings.read_again() }
+        match settings.arguments.contradiction(has_sockets) {
+            Some(contradiction) => Err(UsageError::from(contradiction).into()),
+            None => Ok(settings),
+        }
     }
 
     /// Reads the file again and returns the settings that follow. Flags and variables have
@@ -71,9 +79,16 @@ impl Settings {
         let (arguments, matches): (Arguments, _) =
             tinytcp_cli::try_parse_with(|command| configuration.apply(command))
                 .map_err(|error| wrong(&error.kind()))?;
-        match arguments.contradiction() {
+        let has_sockets = self.has_sockets;
+        match arguments.contradiction(has_sockets) {
+            // The flags alone contradict each other: the file has no part in it.
+            Some(contradiction)
+                if self.arguments.contradiction(has_sockets).as_ref() == Some(&contradiction) =>
+            {
+                Err(UsageError::from(contradiction).into())
+            }
             Some(contradiction) => Err(wrong(&contradiction).into()),
-            None => Ok(Self { arguments, matches, configuration }),
+            None => Ok(Self { arguments, matches, configuration, has_sockets }),
         }
     }
 

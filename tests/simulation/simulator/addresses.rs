@@ -98,7 +98,8 @@ impl Network {
             return;
         }
         self.links[id].account.is_admitted = true;
-        if self.is_admin(id) {
+        // A connection that is rejected before its header counts for no address.
+        if self.is_admin(id) || self.links[id].account.opening.is_some() {
             return;
         }
         let (_, may_open) = self.take_token(id, peer);

@@ -215,22 +215,27 @@ fn the_quiet_period_does_not_run_while_answers_wait() {
 
 #[test]
 fn bytes_that_arrived_while_the_loop_was_late_are_read_first() {
-    let mut harness = LoopHarness::new(Binary::new(), Settings::default());
-    let (peer, polite) = (harness.peer(), harness.peer());
-    // An interactive client makes the portions small; the message is read in whole all the
-    // same.
-    polite.send(&[Header { code: 1, payload_len: 2 }.encode().as_slice(), b"hi"].concat());
-    let payload = vec![b'x'; 4 << 20];
-    let frame = [&Header { code: 1, payload_len: 4 << 20 }.encode()[..], &payload].concat();
-    peer.send(&frame[..100]);
-    harness.run_until_idle();
-    harness.move_clock(10 * MESSAGE);
-    peer.link.borrow_mut().inbound_push(&frame[100..]);
-    harness.run_until_idle();
-    assert!(
-        peer.link.borrow().sent == frame,
-        "the bytes that had arrived were read before the deadline was enforced"
-    );
+    for (len, limits) in
+        [(4 << 20, Limits::default()), (32 << 20, Limits::default().with_frame_bytes_max(32 << 20))]
+    {
+        let settings = Settings { limits, ..Settings::default() };
+        let mut harness = LoopHarness::new(Binary::new(), settings);
+        let (peer, polite) = (harness.peer(), harness.peer());
+        // An interactive client makes the portions small; the message is read in whole all the
+        // same.
+        polite.send(&[Header { code: 1, payload_len: 2 }.encode().as_slice(), b"hi"].concat());
+        let payload = vec![b'x'; len as usize];
+        let frame = [&Header { code: 1, payload_len: len }.encode()[..], &payload].concat();
+        peer.send(&frame[..100]);
+        harness.run_until_idle();
+        harness.move_clock(10 * MESSAGE);
+        peer.link.borrow_mut().inbound_push(&frame[100..]);
+        harness.run_until_idle();
+        assert!(
+            peer.link.borrow().sent == frame,
+            "{len} bytes had arrived, and were not read before the deadline was enforced"
+        );
+    }
 }
 
 #[test]

@@ -290,3 +290,16 @@ fn the_accept_rate_holds_for_the_client_that_a_proxy_names() {
     assert!(peers[1].is_closed() && peers[1].link.borrow().was_reset);
     assert_eq!(closed_for(&harness, CloseReason::AddressAcceptRate), 1);
 }
+
+#[test]
+fn a_full_server_answers_each_connection_of_a_proxy() {
+    let limits = Limits::default().with_address_accept_rate_max(Some(1));
+    let settings = Settings { connections_max: 1, limits, ..Settings::default() };
+    let mut harness = proxied_from("127.0.0.0/8", settings);
+    let served = connect(&mut harness);
+    assert_eq!(send(&mut harness, &served, HEADER), GREETING);
+    let _rejected = [(); 3].map(|()| connect(&mut harness));
+    harness.run_for(LINGER_TIMEOUT);
+    assert_eq!(closed_for(&harness, CloseReason::ServerBusy), 3);
+    assert_eq!(closed_for(&harness, CloseReason::AddressAcceptRate), 0, "the peer is a proxy");
+}

@@ -70,10 +70,12 @@ impl TlsArguments {
     ];
 
     /// Returns why the flags contradict each other or the listeners, if they do: each of
-    /// `listeners` is a URL and its options.
+    /// `listeners` is a URL and its options. If the service manager `has_sockets` for the server,
+    /// they can use the flags too.
     pub fn contradiction<'a>(
         &self,
         listeners: impl Iterator<Item = (String, &'a TlsOptions)>,
+        has_sockets: bool,
     ) -> Option<String> {
         let (certificates, keys) = (self.tls_cert.len(), self.tls_key.len());
         if certificates != keys {
@@ -91,7 +93,7 @@ impl TlsArguments {
         }
         let mut listeners = listeners.peekable();
         if listeners.peek().is_none() {
-            return self.is_of_no_use();
+            return if has_sockets { None } else { self.is_of_no_use() };
         }
         let has_none = |(_, options): &(String, &TlsOptions)| !options.has_certificate();
         let without = listeners.find(has_none).filter(|_| !self.has_certificate());
@@ -113,8 +115,7 @@ impl TlsArguments {
         self.tls_self_signed || !self.tls_cert.is_empty()
     }
 
-    /// Returns why a flag is wrong without a listener that uses it. Sockets of the service manager
-    /// can use it, and are not known yet.
+    /// Returns why a flag is wrong without a listener that uses it.
     fn is_of_no_use(&self) -> Option<String> {
         let flags = [
             ("--tls-cert (TINYTCP_TLS_CERT)", !self.tls_cert.is_empty()),
@@ -122,12 +123,9 @@ impl TlsArguments {
             ("--tls-self-signed (TINYTCP_TLS_SELF_SIGNED)", self.tls_self_signed),
         ];
         let (flag, _) = flags.into_iter().find(|(_, is_given)| *is_given)?;
-        let has_sockets = std::env::var_os("LISTEN_FDS").is_some();
-        (!has_sockets).then(|| {
-            format!(
-                "{flag} is for listeners with +tls, and there is none: leave it out, or add \
-                 --listen text+tls://127.0.0.1:40443"
-            )
-        })
+        Some(format!(
+            "{flag} is for listeners with +tls, and there is none: leave it out, or add \
+             --listen text+tls://127.0.0.1:40443"
+        ))
     }
 }

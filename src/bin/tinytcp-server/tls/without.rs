@@ -20,6 +20,7 @@ impl TlsArguments {
     pub fn contradiction<'a>(
         &self,
         _: impl Iterator<Item = (String, &'a TlsOptions)>,
+        _has_sockets: bool,
     ) -> Option<String> {
         None
     }

@@ -49,8 +49,11 @@ impl Network {
         if !self.is_encrypted(id) || self.links[id].account.place.is_some() {
             return;
         }
-        let peer = self.peer(id);
-        let (before, is_within_rate) = self.take_token(id, peer);
+        // A connection that is rejected before its header counts for no address.
+        let (before, is_within_rate) = match self.links[id].account.opening {
+            Some(_) => (Bucket::default(), true),
+            None => self.take_token(id, self.peer(id)),
+        };
         let account = &self.links[id].account;
         let is_full = account.is_over_limit;
         let is_free = !is_full && !self.is_address_full(id);

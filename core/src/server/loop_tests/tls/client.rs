@@ -4,11 +4,15 @@ use std::io::{Read, Write};
 use std::sync::{Arc, LazyLock};
 
 use rustls::client::Resumption;
-use rustls::crypto::ring;
+use rustls::crypto::ring::cipher_suite::TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256;
+use rustls::crypto::{CipherSuiteCommon, CryptoProvider, ring};
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::version::{TLS12, TLS13};
-use rustls::{ClientConfig, ClientConnection, RootCertStore, SupportedProtocolVersion};
+use rustls::{
+    ClientConfig, ClientConnection, RootCertStore, ServerConfig, SupportedCipherSuite,
+    SupportedProtocolVersion, Tls12CipherSuite,
+};
 
 use super::super::harness::{FakePeer, LoopHarness};
 use crate::protocol::Protocol;
@@ -26,6 +30,30 @@ static IDENTITY: LazyLock<(String, String)> = LazyLock::new(|| {
 pub(super) fn settings() -> TlsSettings {
     let (certificate, key) = &*IDENTITY;
     TlsSettings::builder().identity_pem(&**certificate, &**key).build().expect("a valid identity")
+}
+
+/// Settings of TLS 1.2 whose keys seal at most `records_max` records.
+pub(super) fn settings_for_records(records_max: u64) -> TlsSettings {
+    let SupportedCipherSuite::Tls12(suite) = TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256 else {
+        panic!("a suite of another version");
+    };
+    let CipherSuiteCommon { suite: name, hash_provider, .. } = suite.common;
+    let common =
+        CipherSuiteCommon { suite: name, hash_provider, confidentiality_limit: records_max };
+    let Tls12CipherSuite { prf_provider, kx, sign, aead_alg, .. } = *suite;
+    let suite = Tls12CipherSuite { common, prf_provider, kx, sign, aead_alg };
+    // The library keeps suites for ever.
+    let cipher_suites = vec![SupportedCipherSuite::Tls12(Box::leak(Box::new(suite)))];
+    let provider = CryptoProvider { cipher_suites, ..ring::default_provider() };
+    let certificate = CertificateDer::from_pem_slice(IDENTITY.0.as_bytes()).expect("a certificate");
+    let key = PrivateKeyDer::from_pem_slice(IDENTITY.1.as_bytes()).expect("a key");
+    let config = ServerConfig::builder_with_provider(Arc::new(provider))
+        .with_protocol_versions(&[&TLS12])
+        .expect("a version of the provider")
+        .with_no_client_auth()
+        .with_single_cert(vec![certificate], key)
+        .expect("they belong together");
+    TlsSettings::new(Arc::new(config))
 }
 
 /// A loop with one encrypted listener for `protocol`.

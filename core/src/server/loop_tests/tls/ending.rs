@@ -1,14 +1,21 @@
 //! Tests of the ends of encrypted connections.
 
+use std::sync::Arc;
+
+use rustls::version::TLS12;
+
 use super::super::harness::LoopHarness;
 use super::super::{IDLE, LINGER_TIMEOUT, MESSAGE, MILLISECOND, QUIET, SECOND, WRITE, closed_for};
-use super::client::{TlsPeer, connect, encrypted};
+use super::client::{
+    TlsPeer, client_config, connect, connect_with, encrypted, settings_for_records,
+};
 use crate::close_reason::CloseReason;
 use crate::limits::Settings;
 use crate::os::mailbox::Mail;
 use crate::os::system::Event;
 use crate::protocol::text::Text;
 use crate::protocol::{chat, echo};
+use crate::server::config::Listener;
 
 fn text() -> LoopHarness {
     encrypted(Text::new(), Settings::default())
@@ -186,4 +193,20 @@ fn a_client_that_never_reads_the_close_notify_is_reset() {
     client.ask(&mut harness, b"QUIT\n");
     harness.run_for(WRITE + SECOND);
     assert!(client.peer.link.borrow().was_reset);
+}
+
+#[test]
+fn keys_that_may_seal_no_more_end_a_connection_in_order() {
+    // The end of the handshake, the greeting, and two answers.
+    let listener = Listener::new([], Arc::new(Text::new())).encrypted(settings_for_records(4));
+    let mut harness = LoopHarness::with_listeners(vec![listener.service()], Settings::default());
+    let mut client = connect_with(&mut harness, client_config(&TLS12));
+    client.take_received();
+    for request in ["ECHO a\n", "ECHO b\n"] {
+        assert_eq!(client.ask(&mut harness, request.as_bytes()), request);
+    }
+    assert_eq!(client.ask(&mut harness, b"ECHO c\n"), "");
+    assert_ended(&mut client, "no key is left");
+    harness.run_for(LINGER_TIMEOUT + SECOND);
+    assert_eq!(closed_for(&harness, CloseReason::TlsFailed), 1);
 }
