@@ -236,7 +236,7 @@ fn on_a_terminal_news_do_not_break_the_line_being_typed() {
     // Between two prompts the terminal is not raw: Ctrl-D would arrive as a zero byte.
     terminal.wait_for("-> ");
     terminal.type_keys("\x04");
-    let _ = terminal.finish();
+    assert_eq!(terminal.finish(), Some(0));
 }
 
 #[test]
