@@ -1,5 +1,6 @@
 //! A program of this workspace that runs to its end, within a deadline.
 
+use super::wait::Countdown;
 use std::io::Read;
 use std::process::{Child, Command, ExitStatus};
 use std::thread::{self, JoinHandle};
@@ -15,7 +16,10 @@ pub struct Ended {
     pub code: Option<i32>,
     pub stdout: Vec<u8>,
     pub stderr: String,
+    /// The time from its start to its end.
     pub elapsed: Duration,
+    /// The time that was waited for its end, without pauses of the machine.
+    pub waited: Duration,
 }
 
 impl Ended {
@@ -66,22 +70,28 @@ pub fn finish_child(child: Child) -> Ended {
 fn finish_started(mut child: Child, start: Instant) -> Ended {
     let stdout = collect(child.stdout.take());
     let stderr = collect(child.stderr.take());
-    let status = wait(&mut child);
+    let (status, waited) = wait_measured(&mut child);
     let elapsed = start.elapsed();
     let stdout = stdout.join().expect("no panic");
     let stderr = String::from_utf8(stderr.join().expect("no panic")).expect("text");
-    Ended { code: status.code(), stdout, stderr, elapsed }
+    Ended { code: status.code(), stdout, stderr, elapsed, waited }
 }
 
 /// Waits for a child; one that hangs is killed and fails the test.
 #[track_caller]
 pub fn wait(child: &mut Child) -> ExitStatus {
-    let deadline = Instant::now() + DEADLINE;
+    wait_measured(child).0
+}
+
+/// As [`wait`], and returns the time that it has waited, without pauses of the machine.
+#[track_caller]
+fn wait_measured(child: &mut Child) -> (ExitStatus, Duration) {
+    let mut countdown = Countdown::start(DEADLINE);
     loop {
         if let Some(status) = child.try_wait().expect("a child") {
-            return status;
+            return (status, countdown.spent());
         }
-        if Instant::now() > deadline {
+        if countdown.is_over() {
             let _ = child.kill();
             panic!("the program hangs");
         }
