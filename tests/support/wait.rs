@@ -11,8 +11,8 @@ pub const PATIENCE: Duration = Duration::from_secs(20);
 /// The time between two looks at a condition without an event.
 const LOOK_AGAIN: Duration = Duration::from_millis(2);
 
-/// A time limit for what is looked at repeatedly. A pause of the machine between two looks, in which
-/// nothing can happen, counts for [`PAUSE_COUNTED`] at most.
+/// A time limit for what is looked at repeatedly. Time between two looks counts for
+/// [`PAUSE_COUNTED`] at most: in a longer one the machine was paused, and nothing could happen.
 pub struct Countdown {
     limit: Duration,
     spent: Duration,

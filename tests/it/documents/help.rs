@@ -4,7 +4,7 @@ use crate::support::documents::root;
 use crate::support::help::help;
 use std::fs;
 
-/// What the help of the load generator says about the words in braces that it replaces in a message.
+/// What the help of the load generator says about the words in braces that a message can have.
 const FIELDS: [&str; 3] = ["{hex:4}", "{hex:8}", "{{ is {"];
 
 /// Checks that every brace in `text` belongs to one of `fields`: another one would be a placeholder
