@@ -11,11 +11,11 @@ use serde_json::Value;
 
 use crate::support::program::{self, Ended};
 use crate::support::server::without_settings;
-use crate::support::wait::undisturbed;
+use crate::support::wait::{PATIENCE, undisturbed};
 
 /// Time that a loaded machine may add to a run: starting the process, closing its connections,
 /// writing its report.
-const SLACK: Duration = Duration::from_secs(5);
+const SLACK: Duration = PATIENCE;
 
 /// Returns the command of the generator, without settings from the environment.
 pub fn generator(arguments: &[&str]) -> Command {
