@@ -9,6 +9,8 @@ use mio::{Events, Interest, Poll, Token};
 use tinytcp::{Builder, CloseReason, Handle, Limits, Status, Timeouts};
 use tinytcp_core::protocol::text::BANNER;
 
+use crate::support::wait::{PATIENCE, wait_until};
+
 #[allow(dead_code)]
 #[path = "../../examples/calc.rs"]
 mod calc;
@@ -24,9 +26,6 @@ mod status;
 #[allow(dead_code)]
 #[path = "../../examples/whoami.rs"]
 mod whoami;
-
-/// Longer than any answer takes on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A server in a new thread.
 struct Running {
@@ -215,16 +214,21 @@ mod generating_characters {
 mod shouting {
     use super::*;
 
-    /// Returns the complete reply to `pieces`, each sent after the answer to the one before, and to
-    /// the end of input.
+    /// Returns the complete reply to `pieces`, each sent after the server has read the one before,
+    /// and to the end of input.
     fn heard(pieces: [&[u8]; 2]) -> String {
         let running = Running::new(|addr| {
             shout::server(addr).limits(Limits::default().with_line_bytes_max(16))
         });
         let mut stream = running.connect();
+        let mut sent_bytes = 0;
         for piece in pieces {
             stream.write_all(piece).expect("the server reads");
-            thread::sleep(Duration::from_millis(20));
+            sent_bytes += piece.len() as u64;
+            wait_until("the server reads", || {
+                let status = running.handle.status().expect("the server runs");
+                status.total().received_bytes == sent_bytes
+            });
         }
         stream.shutdown(std::net::Shutdown::Write).expect("a half-close");
         let mut heard = String::new();
