@@ -9,7 +9,7 @@ use mio::{Events, Interest, Poll, Token};
 use tinytcp::{Builder, CloseReason, Handle, Limits, Status, Timeouts};
 use tinytcp_core::protocol::text::BANNER;
 
-use crate::support::wait::{PATIENCE, wait_until};
+use crate::support::wait::{PATIENCE, uninterrupted, wait_until};
 
 #[allow(dead_code)]
 #[path = "../../examples/calc.rs"]
@@ -205,7 +205,7 @@ mod generating_characters {
         let (mut poll, mut events) = (Poll::new().expect("a poller"), Events::with_capacity(8));
         poll.registry().register(&mut stream, Token(0), Interest::READABLE).expect("a watch");
         while !events.iter().any(mio::event::Event::is_error) {
-            poll.poll(&mut events, Some(PATIENCE)).expect("a poller that works");
+            uninterrupted(|| poll.poll(&mut events, Some(PATIENCE))).expect("a poller that works");
             assert!(!events.is_empty(), "not reset in time");
         }
     }
@@ -305,7 +305,7 @@ mod showing_the_state {
         let (running, [text, status]) = Running::both(status::server);
         let idle = connect(text);
         // The greeting shows that the server has accepted the connection.
-        idle.peek(&mut [0]).expect("a greeting");
+        uninterrupted(|| idle.peek(&mut [0])).expect("a greeting");
         let mut stream = connect(status);
         stream.write_all(request).expect("the server reads");
         let mut heard = String::new();
