@@ -1,11 +1,10 @@
 //! The shell, with a pipe as stdin (the editor then shows no prompt) and on a terminal.
 
 use std::fs::Permissions;
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{Read, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::process::Stdio;
 use std::sync::mpsc;
-use std::thread;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -13,7 +12,7 @@ use nix::unistd::Pid;
 use crate::originals;
 use crate::runs::{client, finish_child, run_script};
 use crate::support::behaviour::serve;
-use crate::support::program::DEADLINE;
+use crate::support::program::{DEADLINE, PrintedLines};
 use crate::terminal::{STATE_HOME, Terminal};
 
 #[test]
@@ -68,15 +67,11 @@ fn an_interrupt_leaves_the_shell() {
         client(&[&format!("text://127.0.0.1:{}", originals::text()), "--timeout", "off", "shell"]);
     let mut child = command.stdin(Stdio::piped()).spawn().expect("the client starts");
     let _held_open = child.stdin.take();
-    let mut shown = String::new();
-    let mut stdout = BufReader::new(child.stdout.take().expect("piped"));
-    while !shown.contains("WELCOME") {
-        assert_ne!(stdout.read_line(&mut shown).expect("text"), 0, "{shown}");
-    }
+    let mut lines = PrintedLines::of(child.stdout.take().expect("piped"));
+    assert!(lines.any(|line| line.contains("WELCOME")), "the banner is missing");
     kill(Pid::from_raw(child.id().cast_signed()), Signal::SIGINT).expect("our child");
     assert_eq!(finish_child(child).code, Some(0));
-    stdout.read_to_string(&mut shown).expect("text");
-    assert!(shown.ends_with("<- BYE\n"), "{shown}");
+    assert_eq!(lines.last().as_deref(), Some("<- BYE"));
 }
 
 #[test]
@@ -287,14 +282,12 @@ fn a_silent_and_a_foreign_server_are_reported() {
         .spawn()
         .expect("starts");
     let stdin = child.stdin.take();
-    let lines = BufReader::new(child.stdout.take().expect("piped")).lines();
-    let mut lines = lines.map(|line| line.expect("text"));
+    let mut lines = PrintedLines::of(child.stdout.take().expect("piped"));
     let said = "no banner within 300 ms; does the server speak text?";
     assert!(lines.any(|line| line == said), "the shell does not say that the server is silent");
     drop(stdin);
-    let rest = thread::spawn(move || lines.count());
     finish_child(child).ended_with(0);
-    assert_eq!(rest.join().expect("no panic"), 0, "it is reported once");
+    assert_eq!(lines.count(), 0, "it is reported once");
     let foreign = serve(|mut stream| {
         let _ = stream.write_all(b"$2\r\n");
         crate::support::behaviour::hold(stream);

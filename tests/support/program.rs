@@ -1,8 +1,9 @@
 //! A program of this workspace that runs to its end, within a deadline.
 
 use super::wait::Countdown;
-use std::io::Read;
+use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, Command, ExitStatus};
+use std::sync::mpsc;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -96,6 +97,36 @@ fn wait_measured(child: &mut Child) -> (ExitStatus, Duration) {
             panic!("the program hangs");
         }
         thread::sleep(Duration::from_millis(2));
+    }
+}
+
+/// The lines of a program, without their endings. The next line is returned as soon as it is there.
+pub struct PrintedLines(mpsc::Receiver<String>);
+
+impl PrintedLines {
+    /// Reads `output` in a new thread, until it ends or the lines are dropped.
+    pub fn of(output: impl Read + Send + 'static) -> Self {
+        let (sender, lines) = mpsc::channel();
+        thread::spawn(move || {
+            let mut lines = BufReader::new(output).lines().map(|line| line.expect("text"));
+            lines.try_for_each(|line| sender.send(line))
+        });
+        Self(lines)
+    }
+}
+
+impl Iterator for PrintedLines {
+    type Item = String;
+
+    /// Returns the next line; `None` at the end of the output. It fails if neither comes within the
+    /// deadline.
+    #[track_caller]
+    fn next(&mut self) -> Option<String> {
+        match self.0.recv_timeout(DEADLINE) {
+            Ok(line) => Some(line),
+            Err(mpsc::RecvTimeoutError::Disconnected) => None,
+            Err(mpsc::RecvTimeoutError::Timeout) => panic!("no further line within {DEADLINE:?}"),
+        }
     }
 }
 
