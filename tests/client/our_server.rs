@@ -1,9 +1,9 @@
 //! The client with tinytcp-server: every check passes, and every mode works.
 
-use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
 
 use crate::runs::{Run, run};
+use crate::support::program::PrintedLines;
 
 /// A server with one listener on a free port; stopped when dropped.
 pub struct Server {
@@ -21,10 +21,9 @@ impl Server {
             .stderr(Stdio::null())
             .spawn()
             .expect("the server starts");
-        let mut line = String::new();
-        let stdout = child.stdout.take().expect("piped");
-        BufReader::new(stdout).read_line(&mut line).expect("the server prints its URL");
-        let url = line.trim_end().strip_prefix("listening on ").expect("its first line").into();
+        let mut lines = PrintedLines::of(child.stdout.take().expect("piped"));
+        let line = lines.next().expect("the server prints its URL");
+        let url = line.strip_prefix("listening on ").expect("its first line").into();
         Self { child, url }
     }
 

@@ -5,7 +5,6 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::process::Stdio;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::thread;
 
 use serde_json::Value;
 
@@ -13,6 +12,7 @@ use crate::originals;
 use crate::our_server::Server;
 use crate::runs::{Run, client, finish_child, run, run_script};
 use crate::support::behaviour::{SilentPort, hold, serve, serve_on};
+use crate::support::program::PrintedLines;
 use crate::support::wait::wait_until;
 use crate::terminal::Terminal;
 
@@ -91,9 +91,8 @@ fn listen_prints_objects_with_the_time() {
 fn listen_prints_a_message_before_the_next_arrives() {
     let url = rooms(b"FROM ana hi\n");
     let mut child = client(&[&url, "listen", "lobby"]).spawn().expect("the client starts");
-    let mut line = String::new();
-    BufReader::new(child.stdout.take().expect("piped")).read_line(&mut line).expect("text");
-    assert_eq!(line, "FROM ana hi\n");
+    let mut lines = PrintedLines::of(child.stdout.take().expect("piped"));
+    assert_eq!(lines.next().as_deref(), Some("FROM ana hi"));
     child.kill().and_then(|()| child.wait()).expect("our child");
 }
 
@@ -184,14 +183,13 @@ fn a_script_that_waits_for_input_prints_news_at_once() {
     let mut child = client(&[&url]).stdin(Stdio::piped()).spawn().expect("the client starts");
     let mut stdin = child.stdin.take().expect("piped");
     stdin.write_all(b"JOIN lobby\n").expect("it reads");
-    let mut lines = BufReader::new(child.stdout.take().expect("piped")).lines();
+    let mut lines = PrintedLines::of(child.stdout.take().expect("piped"));
     for expected in ["JOINED lobby", "FROM ana hi"] {
-        assert_eq!(lines.next().expect("a line").expect("text"), expected);
+        assert_eq!(lines.next().as_deref(), Some(expected));
     }
     drop(stdin);
-    let rest = thread::spawn(move || lines.count());
     assert_eq!(finish_child(child).code, Some(0));
-    assert_eq!(rest.join().expect("no panic"), 0);
+    assert_eq!(lines.count(), 0);
 }
 
 #[test]
@@ -236,7 +234,7 @@ fn on_a_terminal_news_do_not_break_the_line_being_typed() {
     // Between two prompts the terminal is not raw: Ctrl-D would arrive as a zero byte.
     terminal.wait_for("-> ");
     terminal.type_keys("\x04");
-    let _ = terminal.finish();
+    assert_eq!(terminal.finish(), Some(0));
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::originals;
 use crate::runs::{client, finish_child, run, run_script};
 use crate::support::behaviour::{SilentPort, hold, serve, serve_once_asked};
-use crate::support::program::wait;
+use crate::support::program::{PrintedLines, wait};
 
 /// Without a timeout, and with a server that never closes, a run ends only with its last answer.
 const NO_TIMER: [&str; 2] = ["--timeout", "off"];
@@ -184,22 +184,20 @@ fn a_server_that_waits_for_its_answers_is_no_deadlock() {
 #[test]
 fn an_answer_is_printed_while_the_script_is_being_written() {
     for (url, command, answer) in [
-        (url("text", originals::text()), "ECHO a\n", "ECHO a\n"),
-        (url("binary", originals::binary()), "rev ab\n", "ba\n"),
-        (url("echo", originals::echo()), "a\n", "Server received: a\n"),
+        (url("text", originals::text()), "ECHO a\n", "ECHO a"),
+        (url("binary", originals::binary()), "rev ab\n", "ba"),
+        (url("echo", originals::echo()), "a\n", "Server received: a"),
     ] {
         let mut child = client(&[&url, "--timeout", "off"])
             .stdin(Stdio::piped())
             .spawn()
             .expect("the client starts");
         let mut stdin = child.stdin.take().expect("piped");
-        let mut stdout = BufReader::new(child.stdout.take().expect("piped"));
+        let mut lines = PrintedLines::of(child.stdout.take().expect("piped"));
         for _ in 0..2 {
             // An unfinished script must not delay the answer.
             stdin.write_all(command.as_bytes()).expect("the client reads");
-            let mut line = String::new();
-            stdout.read_line(&mut line).expect("text");
-            assert_eq!(line, answer);
+            assert_eq!(lines.next().as_deref(), Some(answer));
         }
         drop(stdin);
         assert_eq!(wait(&mut child).code(), Some(0));
@@ -214,11 +212,9 @@ fn half_a_line_does_not_delay_the_lines_before_it() {
         .spawn()
         .expect("the client starts");
     let mut stdin = child.stdin.take().expect("piped");
-    let mut stdout = BufReader::new(child.stdout.take().expect("piped"));
+    let mut lines = PrintedLines::of(child.stdout.take().expect("piped"));
     stdin.write_all(b"ECHO a\nECH").expect("the client reads");
-    let mut line = String::new();
-    stdout.read_line(&mut line).expect("text");
-    assert_eq!(line, "ECHO a\n");
+    assert_eq!(lines.next().as_deref(), Some("ECHO a"));
     drop(stdin);
     // `ECH` is sent at the end of the script, and is not a command.
     assert_eq!(wait(&mut child).code(), Some(1));

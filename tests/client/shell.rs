@@ -1,11 +1,10 @@
 //! The shell, with a pipe as stdin (the editor then shows no prompt) and on a terminal.
 
 use std::fs::Permissions;
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{Read, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::process::Stdio;
 use std::sync::mpsc;
-use std::thread;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -13,7 +12,7 @@ use nix::unistd::Pid;
 use crate::originals;
 use crate::runs::{client, finish_child, run_script};
 use crate::support::behaviour::serve;
-use crate::support::program::DEADLINE;
+use crate::support::program::{DEADLINE, PrintedLines};
 use crate::terminal::{STATE_HOME, Terminal};
 
 #[test]
@@ -68,15 +67,11 @@ fn an_interrupt_leaves_the_shell() {
         client(&[&format!("text://127.0.0.1:{}", originals::text()), "--timeout", "off", "shell"]);
     let mut child = command.stdin(Stdio::piped()).spawn().expect("the client starts");
     let _held_open = child.stdin.take();
-    let mut shown = String::new();
-    let mut stdout = BufReader::new(child.stdout.take().expect("piped"));
-    while !shown.contains("WELCOME") {
-        assert_ne!(stdout.read_line(&mut shown).expect("text"), 0, "{shown}");
-    }
+    let mut lines = PrintedLines::of(child.stdout.take().expect("piped"));
+    assert!(lines.any(|line| line.contains("WELCOME")), "the banner is missing");
     kill(Pid::from_raw(child.id().cast_signed()), Signal::SIGINT).expect("our child");
     assert_eq!(finish_child(child).code, Some(0));
-    stdout.read_to_string(&mut shown).expect("text");
-    assert!(shown.ends_with("<- BYE\n"), "{shown}");
+    assert_eq!(lines.last().as_deref(), Some("<- BYE"));
 }
 
 #[test]
@@ -128,8 +123,7 @@ fn on_a_terminal_a_session_reads_as_in_its_description() {
     terminal.wait_for("Server Response: cba\r\n");
     terminal.wait_for("Enter command > ");
     // Ctrl-C clears a line with text, and leaves from an empty one.
-    terminal.type_keys("half a line\x03");
-    terminal.type_keys("rev xy\r");
+    terminal.type_keys("half a line\x03rev xy\r");
     terminal.wait_for("Server Response: yx\r\n");
     terminal.wait_for("Enter command > ");
     terminal.type_keys("\x03");
@@ -158,6 +152,8 @@ fn on_a_terminal_a_server_may_send_and_close_at_any_time() {
         "the server closed the connection; look at the server's log; \
          the next command connects again\r\n",
     );
+    terminal.wait_for("-> never sent");
+    // Ctrl-D at the end of a text has no effect, and Ctrl-C clears the line before it leaves.
     terminal.type_keys("\x04\x03\x03");
     assert_eq!(terminal.finish(), Some(4));
 }
@@ -286,13 +282,12 @@ fn a_silent_and_a_foreign_server_are_reported() {
         .spawn()
         .expect("starts");
     let stdin = child.stdin.take();
-    thread::sleep(std::time::Duration::from_millis(1500));
+    let mut lines = PrintedLines::of(child.stdout.take().expect("piped"));
+    let said = "no banner within 300 ms; does the server speak text?";
+    assert!(lines.any(|line| line == said), "the shell does not say that the server is silent");
     drop(stdin);
-    let run = finish_child(child);
-    assert!(
-        run.text().contains("no banner within 300 ms; does the server speak text?\n"),
-        "{run:?}"
-    );
+    finish_child(child).ended_with(0);
+    assert_eq!(lines.count(), 0, "it is reported once");
     let foreign = serve(|mut stream| {
         let _ = stream.write_all(b"$2\r\n");
         crate::support::behaviour::hold(stream);

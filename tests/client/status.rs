@@ -1,11 +1,11 @@
 //! The mode `status`: against tinytcp-server, the original servers and others.
 
-use std::io::{BufRead, BufReader};
 use std::process::Stdio;
 
 use crate::originals;
 use crate::our_server::Server;
 use crate::runs::{Run, client, run};
+use crate::support::program::{PrintedLines, wait};
 
 #[track_caller]
 fn complains(run: &Run, code: i32, word: &str) {
@@ -44,15 +44,15 @@ fn a_watch_goes_on_until_its_reader_closes_stdout() {
     let server = Server::start("text", &[]);
     let mut command = client(&[&server.url, "status", "--watch", "--json"]);
     let mut watch = command.stderr(Stdio::null()).spawn().expect("the client starts");
-    let mut lines = BufReader::new(watch.stdout.take().expect("piped")).lines();
+    let mut lines = PrintedLines::of(watch.stdout.take().expect("piped"));
     let mut count = || {
-        let line = lines.next().expect("a further line").expect("stdout is open");
+        let line = lines.next().expect("a further line");
         let object: serde_json::Value = serde_json::from_str(&line).expect("JSON");
         object["messages_total"].as_u64().expect("a number")
     };
     assert_eq!((count(), count()), (0, 1));
     drop(lines);
-    assert!(watch.wait().expect("it ends").success());
+    assert!(wait(&mut watch).success());
 }
 
 #[test]

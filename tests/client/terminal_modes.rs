@@ -80,6 +80,8 @@ fn modes_are_restored_after_a_server_closes_between_two_keys() {
         has_left.recv_timeout(DEADLINE).expect("the client closes too");
         terminal.type_keys(after);
         terminal.wait_for("the next command connects again\r\n");
+        terminal.wait_for("-> ");
+        // Ctrl-C clears a line with text before it leaves.
         terminal.type_keys("z\x03\x03");
         terminal.wait_for("SAME\r\n");
     }

@@ -13,7 +13,7 @@ fn all_checks_of_all_protocols_pass_on_a_unix_socket() {
     for protocol in PROTOCOLS {
         let path = folder.0.join(protocol);
         let _server = start(protocol, &path, &[]);
-        let run = run(&[&url(protocol, &path), "test"]);
+        let run = run(&[&url(protocol, &path), "test", "--timeout", "20s"]);
         assert!(run.ended_with(0).text().trim_end().ends_with(" 0 failed"), "{run:?}");
     }
 }

@@ -175,8 +175,8 @@ fn its_connections_are_not_in_the_activity_log() {
     let server = start(&["-v"]);
     get(&server, "/healthz");
     drop(server.connect("http"));
-    drop(server.text());
-    server.wait_for_log(&["probe text"]);
+    server.text().send("QUIT\n");
+    server.wait_for_log(&["closed text"]);
     assert_eq!(server.log.find(&[" http 127.0.0.1"]), None);
 }
 

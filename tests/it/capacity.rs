@@ -6,8 +6,6 @@ use crate::support::peer::Peer;
 use crate::support::server::{Server, listen_flags, program_under};
 use crate::support::wait::wait_for;
 use crate::support::{BANNER, MIB, PROTOCOLS, repetitions};
-use std::thread;
-use std::time::Duration;
 
 /// The reply of a full server.
 fn busy(protocol: &str) -> Vec<u8> {
@@ -192,10 +190,7 @@ fn while_descriptors_are_exhausted_the_served_peers_are_served() {
 fn while_descriptors_are_exhausted_the_server_does_not_spin() {
     let (server, mut peers) = exhausted();
     welcomed(&mut peers);
-    let before = server.process().processor_ticks();
-    thread::sleep(Duration::from_secs(1));
-    let ticks = server.process().processor_ticks() - before;
-    assert!(ticks < 30, "{ticks} ticks of processor time in a second without anything to do");
+    server.process().check_sleeps();
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use crate::support::open_files::OpenFiles;
 use crate::support::server::Server;
-use crate::support::wait::PATIENCE;
+use crate::support::wait::{PATIENCE, uninterrupted};
 use mio::net::TcpStream;
 use mio::{Events, Interest, Poll, Token};
 use std::io::{ErrorKind, Read, Write};
@@ -73,7 +73,7 @@ fn three_thousand_busy_peers_are_served_equally_often() {
     server.thaw();
     let (mut events, mut answered) = (Events::with_capacity(PEERS), 0);
     while answered < PEERS * ROUNDS {
-        poll.poll(&mut events, Some(PATIENCE)).expect("wait");
+        uninterrupted(|| poll.poll(&mut events, Some(PATIENCE))).expect("wait");
         assert!(!events.is_empty(), "no answer in {PATIENCE:?}, after {answered} answers");
         answered += events.iter().map(|event| peers[event.token().0].read()).sum::<usize>();
     }

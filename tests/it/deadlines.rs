@@ -5,7 +5,7 @@ use crate::support::PROTOCOLS;
 use crate::support::frames::{ECHO, error, frame, header};
 use crate::support::peer::Peer;
 use crate::support::server::Server;
-use crate::support::wait::undisturbed;
+use crate::support::wait::{PATIENCE, undisturbed};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -50,36 +50,58 @@ fn a_silent_peer_is_closed_after_the_idle_timeout() {
 
 #[test]
 fn a_peer_that_falls_silent_is_closed_after_the_idle_timeout() {
+    const TIMEOUT: Duration = Duration::from_millis(300);
     let server = Server::start(&["--idle-timeout", "300ms"]);
-    let mut peer = server.text();
-    let sent_at = Instant::now();
-    peer.send("ECHO once\n");
-    peer.expect("ECHO once\nERROR IDLE_TIMEOUT\n");
-    peer.expect_eof();
-    assert!(sent_at.elapsed() >= Duration::from_millis(300), "after {:?}", sent_at.elapsed());
+    undisturbed(|| {
+        let began = Instant::now();
+        let mut peer = server.text();
+        let sent_at = Instant::now();
+        peer.try_send(b"ECHO once\n");
+        if began.elapsed() >= TIMEOUT {
+            // The timeout may have passed before the request.
+            return None;
+        }
+        peer.expect("ECHO once\nERROR IDLE_TIMEOUT\n");
+        peer.expect_eof();
+        assert!(sent_at.elapsed() >= TIMEOUT, "after {:?}", sent_at.elapsed());
+        Some(())
+    });
 }
 
 /// The timeout of the tests in which a peer sends before it passes.
 const TIMEOUT: Duration = Duration::from_secs(1);
+
+/// Calls `ask`, which sends a request with the answer `answer`, and checks the answer, as long as
+/// `goes_on` returns true. The peer has connected after `began`. Returns `None` if the connection
+/// has ended because the machine has paused this test for longer than the timeout.
+fn talk(
+    peer: &mut Peer,
+    began: Instant,
+    answer: &[u8],
+    ask: impl Fn(&mut Peer),
+    mut goes_on: impl FnMut() -> bool,
+) -> Option<()> {
+    let mut asked_at = began;
+    while goes_on() {
+        let asked_before = std::mem::replace(&mut asked_at, Instant::now());
+        ask(peer);
+        if peer.read_until_ended(answer.len()) != answer {
+            let pause = asked_before.elapsed();
+            assert!(pause >= TIMEOUT, "closed {pause:?} after it has begun a request");
+            return None;
+        }
+    }
+    Some(())
+}
 
 /// Checks that a peer is answered each time it calls `ask`, for twice the timeout. `ask` sends a
 /// request in pieces, with pauses of a tenth of the timeout.
 fn check_goes_on(flag: &str, ask: impl Fn(&mut Peer)) {
     let server = Server::start(&[flag, "1s"]);
     undisturbed(|| {
-        let (began, mut asked_at) = (Instant::now(), Instant::now());
+        let began = Instant::now();
         let mut peer = server.text();
-        while began.elapsed() < 2 * TIMEOUT {
-            let asked_before = std::mem::replace(&mut asked_at, Instant::now());
-            ask(&mut peer);
-            if peer.read_until_ended(b"ECHO on\n".len()) != b"ECHO on\n" {
-                // The timeout can only have passed if the machine has paused this test.
-                let pause = asked_before.elapsed();
-                assert!(pause >= TIMEOUT, "closed {pause:?} after it has begun a request");
-                return None;
-            }
-        }
-        Some(())
+        talk(&mut peer, began, b"ECHO on\n", &ask, || began.elapsed() < 2 * TIMEOUT)
     });
 }
 
@@ -93,12 +115,16 @@ fn a_peer_that_goes_on_talking_is_not_idle() {
 
 #[test]
 fn without_a_timeout_no_peer_is_closed() {
-    let server = Server::start(&["--idle-timeout", "off", "--message-timeout", "off"]);
-    let mut peer = server.text();
-    peer.send("ECHO st");
-    thread::sleep(Duration::from_millis(500));
-    peer.send("ill here\n");
-    peer.expect("ECHO still here\n");
+    let start = |timeout| Server::start(&["--idle-timeout", timeout, "--message-timeout", timeout]);
+    let [server, other] = ["off", "300ms"].map(start);
+    let [mut idle, mut half] = [server.text(), server.text()];
+    half.send("ECHO st");
+    // The timeouts of the other server pass.
+    assert_eq!(other.text().read_to_end(), b"ERROR IDLE_TIMEOUT\n");
+    half.send("ill here\n");
+    half.expect("ECHO still here\n");
+    idle.send("ECHO here too\n");
+    idle.expect("ECHO here too\n");
 }
 
 #[test]
@@ -154,9 +180,8 @@ fn the_message_timeout_begins_anew_with_each_message() {
 fn an_oversize_message_that_does_not_end_is_timed_out_as_well() {
     let server = Server::start(&["--message-timeout", "300ms", "--max-frame", "16"]);
     let mut peer = server.connect("binary");
-    peer.send(header(ECHO, 1000));
+    peer.send([&header(ECHO, 1000)[..], b"only a part"].concat());
     peer.expect(error("FRAME_TOO_LARGE"));
-    peer.send("only a part");
     peer.expect(error("MESSAGE_TIMEOUT"));
     peer.expect_eof();
 }
@@ -164,15 +189,23 @@ fn an_oversize_message_that_does_not_end_is_timed_out_as_well() {
 #[test]
 fn an_idle_peer_leaves_the_others_alone() {
     let server = Server::start(&["--idle-timeout", "1s"]);
-    let mut idle = server.text();
-    let mut busy = server.connect("binary");
-    while !idle.has_bytes() {
-        busy.send(frame(ECHO, "busy"));
-        busy.expect(frame(ECHO, "busy"));
-    }
-    assert_eq!(idle.read_to_end(), b"ERROR IDLE_TIMEOUT\n");
-    busy.send(frame(ECHO, "still"));
-    busy.expect(frame(ECHO, "still"));
+    let answer = frame(ECHO, "busy");
+    let ask = |peer: &mut Peer| {
+        thread::sleep(TIMEOUT / 10);
+        peer.try_send(&frame(ECHO, "busy"));
+    };
+    undisturbed(|| {
+        let began = Instant::now();
+        let mut busy = server.connect("binary");
+        let mut idle = server.text();
+        talk(&mut busy, began, &answer, ask, || {
+            assert!(began.elapsed() < PATIENCE, "the idle peer is not closed");
+            !idle.has_bytes()
+        })?;
+        assert_eq!(idle.read_to_end(), b"ERROR IDLE_TIMEOUT\n");
+        let mut rounds = 0..5;
+        talk(&mut busy, Instant::now(), &answer, ask, || rounds.next().is_some())
+    });
 }
 
 /// Stops the server until a deadline of a peer has passed, and calls `speak` in that time. Returns

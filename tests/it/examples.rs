@@ -9,6 +9,8 @@ use mio::{Events, Interest, Poll, Token};
 use tinytcp::{Builder, CloseReason, Handle, Limits, Status, Timeouts};
 use tinytcp_core::protocol::text::BANNER;
 
+use crate::support::wait::{PATIENCE, uninterrupted, wait_until};
+
 #[allow(dead_code)]
 #[path = "../../examples/calc.rs"]
 mod calc;
@@ -24,9 +26,6 @@ mod status;
 #[allow(dead_code)]
 #[path = "../../examples/whoami.rs"]
 mod whoami;
-
-/// Longer than any answer takes on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A server in a new thread.
 struct Running {
@@ -206,7 +205,7 @@ mod generating_characters {
         let (mut poll, mut events) = (Poll::new().expect("a poller"), Events::with_capacity(8));
         poll.registry().register(&mut stream, Token(0), Interest::READABLE).expect("a watch");
         while !events.iter().any(mio::event::Event::is_error) {
-            poll.poll(&mut events, Some(PATIENCE)).expect("a poller that works");
+            uninterrupted(|| poll.poll(&mut events, Some(PATIENCE))).expect("a poller that works");
             assert!(!events.is_empty(), "not reset in time");
         }
     }
@@ -215,16 +214,21 @@ mod generating_characters {
 mod shouting {
     use super::*;
 
-    /// Returns the complete reply to `pieces`, each sent after the answer to the one before, and to
-    /// the end of input.
+    /// Returns the complete reply to `pieces`, each sent after the server has read the one before,
+    /// and to the end of input.
     fn heard(pieces: [&[u8]; 2]) -> String {
         let running = Running::new(|addr| {
             shout::server(addr).limits(Limits::default().with_line_bytes_max(16))
         });
         let mut stream = running.connect();
+        let mut sent_bytes = 0;
         for piece in pieces {
             stream.write_all(piece).expect("the server reads");
-            thread::sleep(Duration::from_millis(20));
+            sent_bytes += piece.len() as u64;
+            wait_until("the server reads", || {
+                let status = running.handle.status().expect("the server runs");
+                status.total().received_bytes == sent_bytes
+            });
         }
         stream.shutdown(std::net::Shutdown::Write).expect("a half-close");
         let mut heard = String::new();
@@ -301,7 +305,7 @@ mod showing_the_state {
         let (running, [text, status]) = Running::both(status::server);
         let idle = connect(text);
         // The greeting shows that the server has accepted the connection.
-        idle.peek(&mut [0]).expect("a greeting");
+        uninterrupted(|| idle.peek(&mut [0])).expect("a greeting");
         let mut stream = connect(status);
         stream.write_all(request).expect("the server reads");
         let mut heard = String::new();

@@ -12,11 +12,11 @@ use crate::support::frames::{ECHO, frame};
 use crate::support::open_files::OpenFiles;
 use crate::support::peer::Peer;
 use crate::support::server::Server;
-use crate::support::wait::PATIENCE;
+use crate::support::wait::{Countdown, PATIENCE};
 use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 const FLOODERS: usize = 2;
 
@@ -64,7 +64,7 @@ fn moved(result: std::io::Result<usize>) -> usize {
 /// Sends a request on each of `polite`, and waits for all answers. Until then it calls `flood`
 /// repeatedly, which returns whether it has moved anything.
 fn check_round(polite: &mut [Peer], mut flood: impl FnMut() -> bool) {
-    let began = Instant::now();
+    let mut countdown = Countdown::start(PATIENCE);
     polite.iter_mut().for_each(|peer| peer.send("ECHO polite\n"));
     let mut waiting: Vec<&mut Peer> = polite.iter_mut().collect();
     while !waiting.is_empty() {
@@ -80,7 +80,7 @@ fn check_round(polite: &mut [Peer], mut flood: impl FnMut() -> bool) {
         if waiting.len() == before && !flood() {
             thread::sleep(Duration::from_micros(100));
         }
-        assert!(began.elapsed() < PATIENCE, "{} polite peers have no answer", waiting.len());
+        assert!(!countdown.is_over(), "{} polite peers have no answer", waiting.len());
     }
 }
 

@@ -171,6 +171,7 @@ fn one_listener_that_cannot_be_had_stops_the_start() {
     // The other listeners may be announced before the start fails.
     let ended = run(program().args(listen_flags()).args(["--listen", &url]));
     assert_eq!(ended.code, Some(1), "{ended:?}");
+    ended.complaining_in_one_line("tinytcp-server").saying(&url).saying("in use");
 }
 
 #[test]

@@ -6,8 +6,6 @@ use crate::support::peer::Peer;
 use crate::support::process::Process;
 use crate::support::server::Server;
 use crate::support::wait::wait_until;
-use std::thread;
-use std::time::Duration;
 
 #[test]
 fn sigpipe_is_ignored() {
@@ -78,26 +76,9 @@ fn peers_add_no_threads() {
     assert_eq!(server.process().status_field("Threads"), before);
 }
 
-/// Checks that an idle server sleeps: it has hardly a wake-up and hardly a tick of processor time
-/// in a second and a half.
-#[track_caller]
-fn check_sleeps(server: &Server) {
-    const WATCHED: Duration = Duration::from_millis(1500);
-    const WAKE_UPS_MAX: u64 = 4;
-    const TICKS_MAX: u64 = 1;
-    let process = server.process();
-    // A summary of the log may follow the earlier connections.
-    thread::sleep(Duration::from_millis(1200));
-    let (sleeps, ticks) = (process.sleeps(), process.processor_ticks());
-    thread::sleep(WATCHED);
-    let (sleeps, ticks) = (process.sleeps() - sleeps, process.processor_ticks() - ticks);
-    assert!(sleeps <= WAKE_UPS_MAX, "{sleeps} wake-ups in {WATCHED:?} of idleness");
-    assert!(ticks <= TICKS_MAX, "{ticks} ticks of processor time in {WATCHED:?} of idleness");
-}
-
 #[test]
 fn a_server_without_peers_sleeps() {
-    check_sleeps(&Server::start(&[]));
+    Server::start(&[]).process().check_sleeps();
 }
 
 #[test]
@@ -105,7 +86,7 @@ fn a_server_with_idle_peers_sleeps() {
     let server = Server::start(&[]);
     let _peers: Vec<Peer> =
         PROTOCOLS.iter().cycle().take(200).map(|protocol| server.connect(protocol)).collect();
-    check_sleeps(&server);
+    server.process().check_sleeps();
 }
 
 #[test]
@@ -113,7 +94,7 @@ fn a_server_with_a_message_in_progress_sleeps() {
     let server = Server::start(&["--quiet-period", "1h"]);
     let mut peers: Vec<Peer> = PROTOCOLS.iter().map(|protocol| server.connect(protocol)).collect();
     peers.iter_mut().for_each(|peer| peer.send([1, 0, 0]));
-    check_sleeps(&server);
+    server.process().check_sleeps();
 }
 
 #[test]
@@ -121,7 +102,7 @@ fn a_server_with_a_peer_that_does_not_read_sleeps() {
     let server = Server::start(&[]);
     let mut peer = server.connect_with_small_window("text");
     peer.send_until_stuck(&[b"ECHO ", [b'x'; 1024].as_slice(), b"\n"].concat());
-    check_sleeps(&server);
+    server.process().check_sleeps();
 }
 
 #[test]
@@ -133,5 +114,5 @@ fn a_server_whose_peers_have_left_sleeps() {
         peer.half_close();
         peer.read_to_end();
     }
-    check_sleeps(&server);
+    server.process().check_sleeps();
 }

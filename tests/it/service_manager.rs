@@ -19,7 +19,7 @@ use crate::support::certificates::Files;
 use crate::support::peer::Peer;
 use crate::support::server::{Server, listen_flags, program, program_under};
 use crate::support::unix::Folder;
-use crate::support::wait::{PATIENCE, wait_for, wait_until};
+use crate::support::wait::{PATIENCE, uninterrupted, wait_for, wait_until};
 
 /// Reads notifications until one contains `part`, and returns it.
 #[track_caller]
@@ -27,7 +27,8 @@ fn notification(manager: &UnixDatagram, part: &str) -> String {
     manager.set_read_timeout(Some(PATIENCE)).expect("a timeout above zero");
     loop {
         let mut bytes = [0; 1024];
-        let len = manager.recv(&mut bytes).unwrap_or_else(|error| panic!("{part}: {error}"));
+        let received = uninterrupted(|| manager.recv(&mut bytes));
+        let len = received.unwrap_or_else(|error| panic!("{part}: {error}"));
         let text = String::from_utf8_lossy(&bytes[..len]).into_owned();
         if text.contains(part) {
             return text;

@@ -1,7 +1,19 @@
 //! The command line: valid flags, the output, and the one line of an error.
 
 use crate::support::complaint::{check_failure, run};
+use crate::support::help::{Flag, flags, help};
 use crate::support::server::{Server, listen_flags, program};
+
+const SERVER: &str = env!("CARGO_BIN_EXE_tinytcp-server");
+
+/// Returns the flags whose value has this name in the help, such as `SIZE`.
+#[track_caller]
+fn flags_with(value: &str) -> Vec<Flag> {
+    let mut flags = flags(&help(SERVER, "-h"));
+    flags.retain(|flag| flag.value.as_deref() == Some(value));
+    assert!(!flags.is_empty(), "no flag takes a {value}");
+    flags
+}
 
 /// Checks wrong usage: exit code 2, and a line that names the fault and shows a valid example.
 #[track_caller]
@@ -94,40 +106,34 @@ fn an_unknown_protocol_is_exit_2_and_the_known_ones_are_named() {
 
 #[test]
 fn a_bad_size_is_exit_2_with_an_example() {
-    for flag in ["--max-line", "--max-frame", "--memory-limit"] {
+    for flag in flags_with("SIZE") {
         for size in ["64k", "0", "many", "1.5B"] {
-            check_usage(&[flag, size], size, "64KiB");
+            check_usage(&[&flag.name, size], size, "64KiB");
         }
     }
 }
 
 #[test]
 fn a_bad_duration_is_exit_2_with_an_example() {
-    for flag in [
-        "--idle-timeout",
-        "--message-timeout",
-        "--write-timeout",
-        "--quiet-period",
-        "--drain-timeout",
-    ] {
+    for flag in flags_with("D") {
         for duration in ["5 days", "soon", "20MS"] {
-            check_usage(&[flag, duration], duration, "20ms");
+            check_usage(&[&flag.name, duration], duration, "20ms");
         }
     }
 }
 
 #[test]
 fn a_timeout_of_zero_is_refused_with_the_word_for_none() {
-    for flag in ["--idle-timeout", "--message-timeout", "--write-timeout"] {
-        check_usage(&[flag, "0"], flag, "off");
+    for flag in flags_with("D") {
+        check_usage(&[&flag.name, "0"], &flag.name, "off");
     }
 }
 
 #[test]
 fn a_bad_count_is_exit_2_with_an_example() {
-    for flag in ["--max-connections", "--backlog", "--activity-log"] {
+    for flag in flags_with("N") {
         for count in ["0", "some", "1.5"] {
-            check_usage(&[flag, count], count, "10k");
+            check_usage(&[&flag.name, count], count, "10k");
         }
     }
 }
@@ -139,53 +145,38 @@ fn a_bad_variable_is_exit_2_and_one_line_too() {
 
 #[test]
 fn help_is_on_stdout_short_and_long() {
-    let help = |flag| {
-        let ended = run(program().arg(flag));
-        assert_eq!((ended.code, &ended.stderr[..]), (Some(0), ""), "{flag}");
-        ended.text().to_owned()
-    };
-    let (short, long) = (help("-h"), help("--help"));
+    let (short, long) = (help(SERVER, "-h"), help(SERVER, "--help"));
     assert!(short.lines().count() < long.lines().count(), "-h is the short one");
     let place = |text: &str| long.find(text).unwrap_or_else(|| panic!("no {text:?} in:\n{long}"));
     assert!(place("tinytcp-server --") < place("--listen <"), "examples come first:\n{long}");
-    for flag in FLAGS {
-        assert!(long.contains(flag), "{flag} is not in:\n{long}");
-        assert!(short.contains(flag), "{flag} is not in:\n{short}");
-    }
+    let [in_short, in_long] = [&short, &long]
+        .map(|text| flags(text).into_iter().map(|flag| flag.name).collect::<Vec<_>>());
+    assert!(in_long.len() > 20, "{in_long:?}");
+    assert_eq!(in_short, in_long);
 }
-
-const FLAGS: [&str; 14] = [
-    "--listen",
-    "--host",
-    "--max-connections",
-    "--max-line",
-    "--max-frame",
-    "--memory-limit",
-    "--idle-timeout",
-    "--message-timeout",
-    "--write-timeout",
-    "--quiet-period",
-    "--drain-timeout",
-    "--backlog",
-    "--activity-log",
-    "--version",
-];
 
 #[test]
 fn the_help_shows_how_a_flag_is_written_as_a_variable() {
     for flag in ["-h", "--help"] {
-        let help = run(program().arg(flag));
-        assert!(help.text().contains("TINYTCP_"), "no variable in:\n{}", help.text());
+        let help = help(SERVER, flag);
+        assert!(help.contains("TINYTCP_"), "no variable in:\n{help}");
     }
 }
 
+/// The flags that select what the program does instead of serving.
+const ACTIONS: [&str; 4] = ["--check", "--health", "--help", "--version"];
+
 #[test]
 fn every_flag_is_a_variable_too() {
-    for flag in FLAGS.iter().filter(|flag| !matches!(**flag, "--version" | "--host")) {
-        let variable =
-            format!("TINYTCP_{}", flag.trim_start_matches('-').replace('-', "_").to_uppercase());
-        // No flag accepts this value, so the program must report it for each flag that it reads.
-        check_failure(program().env(&variable, "no!such!value"), 2, &["no!such!value"]);
+    const VALUE: &str = "no!such!value";
+    let mut flags = flags(&help(SERVER, "-h"));
+    flags.retain(|flag| !ACTIONS.contains(&flag.name.as_str()));
+    assert!(flags.len() > 20, "{} flags", flags.len());
+    for variable in flags.iter().map(Flag::variable) {
+        // The program refuses the value, or the variable without another one, or a check lists it.
+        let ended = run(program().arg("--check").env(&variable, VALUE));
+        let said = format!("{}{}", ended.text(), ended.stderr);
+        assert!(said.contains(VALUE) || said.contains(&variable), "{variable} is not read: {said}");
     }
 }
 
@@ -206,22 +197,25 @@ fn a_variable_is_as_good_as_its_flag() {
     peer.expect("ERROR LINE_TOO_LONG\n");
 }
 
+/// Checks that each of `flags` takes each of `forms`.
+#[track_caller]
+fn check_forms(flags: &[Flag], forms: &[&str]) {
+    for form in forms {
+        let arguments = flags.iter().flat_map(|flag| [&flag.name, *form]);
+        let ended = run(program().arg("--check").args(arguments));
+        assert_eq!((ended.code, &ended.stderr[..]), (Some(0), ""), "{form}");
+    }
+}
+
 #[test]
-fn every_flag_takes_what_the_help_shows() {
-    let flags = [
-        ["--max-connections", "2k"],
-        ["--max-line", "64 KiB"],
-        ["--max-frame", "16MB"],
-        ["--memory-limit", "1.5GiB"],
-        ["--idle-timeout", "1h"],
-        ["--message-timeout", "off"],
-        ["--write-timeout", "30"],
-        ["--quiet-period", "200us"],
-        ["--drain-timeout", "1.5s"],
-        ["--backlog", "1.5k"],
-        ["--activity-log", "off"],
-    ];
-    Server::start(flags.as_flattened()).text();
+fn every_flag_with_a_number_takes_it_with_its_units() {
+    check_forms(&flags_with("N"), &["2", "2k", "1.5k"]);
+    check_forms(&flags_with("D"), &["30", "200us", "1.5s", "1h", "off"]);
+    // A message to a room has 8 KiB at most, and the server needs 1 MiB at least.
+    let (short, long): (Vec<_>, Vec<_>) =
+        flags_with("SIZE").into_iter().partition(|flag| flag.name == "--say-max");
+    check_forms(&short, &["4096", "1.5KiB", "2 KiB", "8kB"]);
+    check_forms(&long, &["1048576", "1.5MiB", "2 MiB", "16MB"]);
 }
 
 #[test]

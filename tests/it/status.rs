@@ -3,14 +3,13 @@
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::thread::{self, JoinHandle};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tinytcp::protocol::{Text, echo};
 use tinytcp::{CloseReason, Handle, Server, State, Status};
 use tinytcp_core::protocol::text::BANNER;
 
-/// Longer than anything takes on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(20);
+use crate::support::wait::{Countdown, PATIENCE};
 
 /// Starts a server of `text` and `echo` in a new thread.
 fn start() -> (Handle, [SocketAddr; 2], JoinHandle<std::io::Result<Status>>) {
@@ -34,13 +33,13 @@ fn served(addr: SocketAddr, request: &[u8]) -> TcpStream {
 
 /// Returns the state of the server, once `is_so` is true of it.
 fn status_when(handle: &Handle, is_so: impl Fn(&Status) -> bool) -> Status {
-    let deadline = Instant::now() + PATIENCE;
+    let mut countdown = Countdown::start(PATIENCE);
     loop {
         let status = handle.status().expect("the server runs");
         if is_so(&status) {
             return status;
         }
-        assert!(Instant::now() < deadline, "{status:?}");
+        assert!(!countdown.is_over(), "{status:?}");
         thread::sleep(Duration::from_millis(1));
     }
 }

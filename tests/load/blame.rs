@@ -38,14 +38,14 @@ fn the_rate_covers_requests_due_after_the_warm_up() {
     assert!((run.number("throughput.replies_per_s") - 100.0).abs() < 1e-6, "{run:?}");
 }
 
-/// Makes a run that is stopped for a second in its middle, with an idle server.
+/// Makes a run that is stopped for a second after its first requests, with an idle server.
 #[track_caller]
 fn paused(arguments: &[&str]) -> Run {
     let server = Server::start(&[]);
     let url = url(&server, "text");
     let running = Running::start(generator(&[&[&url[..], "-d", "2s"], arguments].concat()));
     let process = Process { id: running.child.id() };
-    thread::sleep(Duration::from_millis(500));
+    server.wait_for_log(&["ECHO"]);
     process.signal("STOP");
     thread::sleep(Duration::from_secs(1));
     process.signal("CONT");

@@ -1,7 +1,5 @@
 //! Servers that stop during a run, and the exchanges that show wrong replies.
 
-use std::time::Duration;
-
 use crate::agreement::url;
 use crate::runs::{Running, generator, measure};
 use crate::servers::{Answer, says_and_leaves, text_but};
@@ -44,7 +42,6 @@ fn the_progress_shows_open_connections_and_unsent_requests() {
     server.process().signal("KILL");
     server.wait_for_exit();
     let ended = program::finish_child(child);
-    assert!(ended.elapsed < Duration::from_secs(30), "{ended:?}");
     assert!(
         ended.stderr.lines().any(|line| line.contains(" 0 open, ") && line.contains(" unsent, ")),
         "{ended:?}"

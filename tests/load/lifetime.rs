@@ -1,12 +1,16 @@
 //! How connections are opened, from which addresses, for how long, and how they are closed.
 
 use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use crate::agreement::{stop, url};
 use crate::runs::measure;
-use crate::support::PROTOCOLS;
+use crate::servers::{right, session};
+use crate::support::behaviour::serve;
 use crate::support::server::Server;
-use crate::support::wait::wait_until;
+use crate::support::wait::{undisturbed, wait_until};
+use crate::support::{BANNER, PROTOCOLS};
 
 #[test]
 fn a_connection_is_reopened_after_a_number_of_requests() {
@@ -42,13 +46,17 @@ fn a_connection_is_reopened_after_a_number_of_requests() {
 
 #[test]
 fn a_connection_is_reopened_after_a_time() {
-    let server = Server::start(&[]);
-    let run = measure(&[&url(&server, "binary"), "-c", "2", "--lifetime", "50ms", "-d", "400ms"]);
-    let totals = stop(server);
+    let (run, totals) = undisturbed(|| {
+        let server = Server::start(&[]);
+        let arguments = [&url(&server, "binary"), "-c", "2", "--lifetime", "50ms", "-d", "400ms"];
+        let run = measure(&arguments);
+        // A busy machine can pause the generator for most of the run.
+        (run.count("connections.opened") >= 4).then(|| (run, stop(server)))
+    });
     assert_eq!(run.is_flawless().count("requests.sent"), totals.messages, "{totals:?}: {run:?}");
-    // Eight times fifty milliseconds; a loaded machine may reopen later, but not more often.
+    // Eight times fifty milliseconds.
     let opened = run.count("connections.opened");
-    assert!((4..=20).contains(&opened), "{opened} connections");
+    assert!(opened <= 20, "{opened} connections");
 }
 
 #[test]
@@ -107,12 +115,25 @@ fn connections_use_every_source_in_turn() {
 
 #[test]
 fn connections_are_opened_over_the_time_of_a_ramp() {
-    let server = Server::start(&[]);
+    const LAST_DUE_AFTER: Duration = Duration::from_millis(180);
     for opening in [["--ramp", "200ms"], ["--connect-rate", "50"]] {
-        let run = measure(
-            &[&[&url(&server, "text")[..], "-c", "10", "-d", "500ms"], &opening[..]].concat(),
-        );
+        let (run, last_after) = undisturbed(|| {
+            let accepted_at = Arc::new(Mutex::new(Vec::new()));
+            let accepted = Arc::clone(&accepted_at);
+            let port = serve(move |stream| {
+                accepted.lock().expect("no thread panics").push(Instant::now());
+                drop(session(stream, BANNER, right));
+            });
+            let url = format!("text://127.0.0.1:{port}");
+            let began = Instant::now();
+            let run = measure(&[&[&url, "-c", "10", "-d", "500ms"], &opening[..]].concat());
+            let last = accepted_at.lock().expect("no thread panics").iter().max().copied();
+            // A busy machine can pause the generator until the run is too short.
+            let is_whole = !run.flaws().contains(&"too_short");
+            is_whole.then(|| (run, last.expect("connections") - began))
+        });
         assert_eq!(run.is_flawless().count("connections.opened"), 10, "{opening:?}");
+        assert!(last_after >= LAST_DUE_AFTER, "{opening:?}: all are open after {last_after:?}");
     }
 }
 

@@ -1,7 +1,7 @@
 //! What a run shows while it goes on: live rows, metrics, and the report so far after a hangup.
 
 use std::fs::{File, OpenOptions};
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::os::unix::fs::OpenOptionsExt;
 
@@ -12,7 +12,7 @@ use serde_json::Value;
 use crate::runs::{Report, Running, Scratch, generator, generator_under, measure, refuses, run};
 use crate::servers::{Answer, counting, right, text, text_but};
 use crate::support::process::Process;
-use crate::support::program;
+use crate::support::program::{self, PrintedLines};
 use crate::support::wait::wait_until;
 
 fn rows(text: &str) -> Vec<Value> {
@@ -78,10 +78,9 @@ fn metrics_are_served_while_the_run_goes_on() {
     let mut child = generator(&[&url, "-c", "2", "-d", "60s", "--prometheus", "0"])
         .spawn()
         .expect("the generator starts");
-    let mut stderr = BufReader::new(child.stderr.take().expect("a pipe"));
-    let mut line = String::new();
-    stderr.read_line(&mut line).expect("text");
-    let address = line.trim_end().strip_prefix("Metrics at http://").expect(&line);
+    let mut stderr = PrintedLines::of(child.stderr.take().expect("a pipe"));
+    let line = stderr.next().expect("a line");
+    let address = line.strip_prefix("Metrics at http://").expect(&line);
     let (address, path) = address.split_once('/').expect(&line);
     assert!(address.starts_with("127.0.0.1:") && path == "metrics", "{line}");
     let correct = || {
@@ -133,12 +132,9 @@ fn a_hangup_without_a_file_prints_the_report_so_far() {
     let generator = Process { id: child.id() };
     wait_until("requests are answered", || lines.get() > 10);
     generator.signal("HUP");
-    let mut stderr = BufReader::new(child.stderr.take().expect("a pipe"));
-    let mut line = String::new();
-    while !line.starts_with("The run goes on: the report covers its first ") {
-        line.clear();
-        assert!(stderr.read_line(&mut line).expect("text") > 0, "the report ends");
-    }
+    let mut stderr = PrintedLines::of(child.stderr.take().expect("a pipe"));
+    let end = "The run goes on: the report covers its first ";
+    assert!(stderr.any(|line| line.starts_with(end)), "the report ends");
     let answered = lines.get();
     wait_until("the run goes on", || lines.get() > answered + 10);
     generator.signal("TERM");

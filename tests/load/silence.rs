@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::runs::{Run, measure};
 use crate::servers::{Answer, text, text_but};
 use crate::support::PROTOCOLS;
-use crate::support::behaviour::{hold, serve};
+use crate::support::behaviour::{hold, ignore, serve};
 
 /// A run long enough for a first request to become late well before its end.
 const PATIENT: [&str; 6] = ["-c", "2", "-d", "600ms", "--timeout", "200ms"];
@@ -89,7 +89,7 @@ fn after_a_late_reply_all_others_are_missing() {
 
 #[test]
 fn a_server_that_reads_nothing_does_not_block_the_run() {
-    let port = serve(|_stream| thread::sleep(Duration::from_secs(60)));
+    let port = serve(ignore);
     let url = format!("echo://127.0.0.1:{port}");
     let run = measure(&[
         &url,

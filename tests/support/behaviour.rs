@@ -51,6 +51,11 @@ pub fn hold(mut stream: TcpStream) {
     while stream.read(&mut [0; 64 << 10]).is_ok_and(|len| len > 0) {}
 }
 
+/// Keeps the connection open until the end of the test, and reads nothing.
+pub fn ignore(stream: TcpStream) {
+    std::mem::forget(stream);
+}
+
 /// Resets the connection.
 pub fn reset(stream: TcpStream) {
     SockRef::from(&stream).set_linger(Some(Duration::ZERO)).expect("a socket");

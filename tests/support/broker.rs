@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use super::lines::Lines;
 use super::process::Process;
-use super::wait::{PATIENCE, wait_for, wait_until};
+use super::wait::{PATIENCE, uninterrupted, wait_for, wait_until};
 
 /// A broker whose side the test scripts.
 pub struct FakeBroker {
@@ -77,7 +77,7 @@ impl BusLink {
             }
             assert!(start.elapsed() < PATIENCE, "no line: {}", self.rest.escape_ascii());
             let mut bytes = [0; 4096];
-            let count = self.stream.read(&mut bytes).expect("a line");
+            let count = uninterrupted(|| self.stream.read(&mut bytes)).expect("a line");
             assert!(count > 0, "the server closed after {}", self.rest.escape_ascii());
             self.rest.extend_from_slice(&bytes[..count]);
         }

@@ -18,6 +18,7 @@ pub mod dialogue;
 pub mod documents;
 pub mod encrypted;
 pub mod frames;
+pub mod help;
 pub mod lines;
 pub mod messages;
 pub mod open_files;

@@ -277,7 +277,7 @@ impl Peer {
     #[track_caller]
     pub fn read_some(&mut self, max: usize) -> Vec<u8> {
         let mut buf = vec![0; max];
-        let len = self.stream.read(&mut buf).expect("read");
+        let len = uninterrupted(|| self.stream.read(&mut buf)).expect("read");
         buf.truncate(len);
         buf
     }
@@ -311,7 +311,7 @@ impl Peer {
     pub fn is_ended_by_server(&mut self) -> bool {
         let mut buf = [0; 4096];
         loop {
-            match self.stream.read(&mut buf) {
+            match uninterrupted(|| self.stream.read(&mut buf)) {
                 Ok(0) => return true,
                 Ok(_) => {}
                 Err(error) => {

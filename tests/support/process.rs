@@ -3,6 +3,8 @@
 use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
+use std::thread;
+use std::time::Duration;
 
 /// A running process, observed from outside.
 #[derive(Clone, Copy)]
@@ -110,6 +112,27 @@ impl Process {
     /// without an event.
     pub fn sleeps(self) -> u64 {
         self.status_field("voluntary_ctxt_switches").parse().expect("a count")
+    }
+
+    /// Checks that the process has nothing to do: it has a second and a half with hardly a wake-up
+    /// and hardly a tick of processor time. The load of the machine adds neither. The first looks
+    /// may see the end of its start, and a summary of the log.
+    #[track_caller]
+    pub fn check_sleeps(self) {
+        const WATCHED: Duration = Duration::from_millis(1500);
+        const LOOKS: usize = 5;
+        const WAKE_UPS_MAX: u64 = 4;
+        const TICKS_MAX: u64 = 1;
+        let mut seen = Vec::new();
+        for _ in 0..LOOKS {
+            let (sleeps, ticks) = (self.sleeps(), self.processor_ticks());
+            thread::sleep(WATCHED);
+            seen.push((self.sleeps() - sleeps, self.processor_ticks() - ticks));
+            if let [.., (0..=WAKE_UPS_MAX, 0..=TICKS_MAX)] = seen[..] {
+                return;
+            }
+        }
+        panic!("wake-ups and ticks of processor time, each in {WATCHED:?}: {seen:?}");
     }
 
     /// Returns the letter of the process's state, such as `T` for stopped.

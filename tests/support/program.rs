@@ -1,7 +1,9 @@
 //! A program of this workspace that runs to its end, within a deadline.
 
-use std::io::Read;
+use super::wait::Countdown;
+use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, Command, ExitStatus};
+use std::sync::mpsc;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -15,7 +17,10 @@ pub struct Ended {
     pub code: Option<i32>,
     pub stdout: Vec<u8>,
     pub stderr: String,
+    /// The time from its start to its end.
     pub elapsed: Duration,
+    /// The time that was waited for its end, without pauses of the machine.
+    pub waited: Duration,
 }
 
 impl Ended {
@@ -66,26 +71,62 @@ pub fn finish_child(child: Child) -> Ended {
 fn finish_started(mut child: Child, start: Instant) -> Ended {
     let stdout = collect(child.stdout.take());
     let stderr = collect(child.stderr.take());
-    let status = wait(&mut child);
+    let (status, waited) = wait_measured(&mut child);
     let elapsed = start.elapsed();
     let stdout = stdout.join().expect("no panic");
     let stderr = String::from_utf8(stderr.join().expect("no panic")).expect("text");
-    Ended { code: status.code(), stdout, stderr, elapsed }
+    Ended { code: status.code(), stdout, stderr, elapsed, waited }
 }
 
 /// Waits for a child; one that hangs is killed and fails the test.
 #[track_caller]
 pub fn wait(child: &mut Child) -> ExitStatus {
-    let deadline = Instant::now() + DEADLINE;
+    wait_measured(child).0
+}
+
+/// As [`wait`], and returns the time that it has waited, without pauses of the machine.
+#[track_caller]
+fn wait_measured(child: &mut Child) -> (ExitStatus, Duration) {
+    let mut countdown = Countdown::start(DEADLINE);
     loop {
         if let Some(status) = child.try_wait().expect("a child") {
-            return status;
+            return (status, countdown.spent());
         }
-        if Instant::now() > deadline {
+        if countdown.is_over() {
             let _ = child.kill();
             panic!("the program hangs");
         }
         thread::sleep(Duration::from_millis(2));
+    }
+}
+
+/// The lines of a program, without their endings. The next line is returned as soon as it is there.
+pub struct PrintedLines(mpsc::Receiver<String>);
+
+impl PrintedLines {
+    /// Reads `output` in a new thread, until it ends or the lines are dropped.
+    pub fn of(output: impl Read + Send + 'static) -> Self {
+        let (sender, lines) = mpsc::channel();
+        thread::spawn(move || {
+            let mut lines = BufReader::new(output).lines().map(|line| line.expect("text"));
+            lines.try_for_each(|line| sender.send(line))
+        });
+        Self(lines)
+    }
+}
+
+impl Iterator for PrintedLines {
+    type Item = String;
+
+    /// Returns the next line; `None` at the end of the output. It fails if neither comes within the
+    /// deadline.
+    #[track_caller]
+    fn next(&mut self) -> Option<String> {
+        match self.0.recv_timeout(DEADLINE) {
+            Ok(line) => Some(line),
+            Err(mpsc::RecvTimeoutError::Disconnected) => None,
+            Err(mpsc::RecvTimeoutError::Timeout) => panic!("no further line within {DEADLINE:?}"),
+        }
     }
 }
 

@@ -4,7 +4,7 @@ use super::frames::{QUIT, STATUS, frame};
 use super::lines::Lines;
 use super::peer::Peer;
 use super::process::Process;
-use super::wait::{PATIENCE, wait_for, wait_until};
+use super::wait::{Countdown, PATIENCE, wait_for, wait_until};
 use super::{BANNER, PROTOCOLS, certificates, encrypted};
 use libc::{SIGINT, SIGTERM};
 use std::collections::HashMap;
@@ -178,9 +178,9 @@ impl Server {
     fn end(&mut self) -> Option<ExitStatus> {
         // A stopped process would not receive the signal.
         ["CONT", "TERM"].iter().for_each(|signal| self.process().signal(signal));
-        let asked = Instant::now();
-        let mut again = asked + SECOND_REQUEST_AFTER;
-        while asked.elapsed() < PATIENCE {
+        let mut again = Instant::now() + SECOND_REQUEST_AFTER;
+        let mut countdown = Countdown::start(PATIENCE);
+        while !countdown.is_over() {
             if let Ok(Some(status)) = self.child.try_wait() {
                 return Some(status);
             }

@@ -2,6 +2,7 @@
 
 mod files;
 mod flags;
+mod help;
 mod links;
 mod metrics;
 mod minutes;
