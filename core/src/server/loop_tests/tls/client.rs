@@ -4,14 +4,13 @@ use std::io::{Read, Write};
 use std::sync::{Arc, LazyLock};
 
 use rustls::client::Resumption;
-use rustls::crypto::ring::cipher_suite::TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256;
-use rustls::crypto::{CipherSuiteCommon, CryptoProvider, ring};
+use rustls::crypto::{CipherSuiteCommon, ring};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::version::{TLS12, TLS13};
 use rustls::{
     ClientConfig, ClientConnection, RootCertStore, ServerConfig, SupportedCipherSuite,
-    SupportedProtocolVersion, Tls12CipherSuite,
+    SupportedProtocolVersion, Tls12CipherSuite, Tls13CipherSuite,
 };
 
 use super::super::harness::{FakePeer, LoopHarness};
@@ -32,28 +31,42 @@ pub(super) fn settings() -> TlsSettings {
     TlsSettings::builder().identity_pem(&**certificate, &**key).build().expect("a valid identity")
 }
 
-/// Settings of TLS 1.2 whose keys seal at most `records_max` records.
-pub(super) fn settings_for_records(records_max: u64) -> TlsSettings {
-    let SupportedCipherSuite::Tls12(suite) = TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256 else {
-        panic!("a suite of another version");
-    };
-    let CipherSuiteCommon { suite: name, hash_provider, .. } = suite.common;
-    let common =
-        CipherSuiteCommon { suite: name, hash_provider, confidentiality_limit: records_max };
-    let Tls12CipherSuite { prf_provider, kx, sign, aead_alg, .. } = *suite;
-    let suite = Tls12CipherSuite { common, prf_provider, kx, sign, aead_alg };
-    // The library keeps suites for ever.
-    let cipher_suites = vec![SupportedCipherSuite::Tls12(Box::leak(Box::new(suite)))];
-    let provider = CryptoProvider { cipher_suites, ..ring::default_provider() };
+/// Settings of one version whose keys seal at most `records_max` records.
+pub(super) fn settings_for_records(
+    version: &'static SupportedProtocolVersion,
+    records_max: u64,
+) -> TlsSettings {
+    let suite_of = |it: &SupportedCipherSuite| it.version() == version;
+    let mut provider = ring::default_provider();
+    let suite = provider.cipher_suites.iter().copied().find(suite_of).expect("a suite");
+    provider.cipher_suites = vec![with_records(suite, records_max)];
     let certificate = CertificateDer::from_pem_slice(IDENTITY.0.as_bytes()).expect("a certificate");
     let key = PrivateKeyDer::from_pem_slice(IDENTITY.1.as_bytes()).expect("a key");
     let config = ServerConfig::builder_with_provider(Arc::new(provider))
-        .with_protocol_versions(&[&TLS12])
+        .with_protocol_versions(&[version])
         .expect("a version of the provider")
         .with_no_client_auth()
         .with_single_cert(vec![certificate], key)
         .expect("they belong together");
     TlsSettings::new(Arc::new(config))
+}
+
+/// The same suite, whose keys seal at most `records_max` records. The library keeps it for ever.
+fn with_records(suite: SupportedCipherSuite, records_max: u64) -> SupportedCipherSuite {
+    let limited = |common: &CipherSuiteCommon| CipherSuiteCommon {
+        confidentiality_limit: records_max,
+        ..*common
+    };
+    match suite {
+        SupportedCipherSuite::Tls12(suite) => {
+            let suite = Tls12CipherSuite { common: limited(&suite.common), ..*suite };
+            SupportedCipherSuite::Tls12(Box::leak(Box::new(suite)))
+        }
+        SupportedCipherSuite::Tls13(suite) => {
+            let suite = Tls13CipherSuite { common: limited(&suite.common), ..*suite };
+            SupportedCipherSuite::Tls13(Box::leak(Box::new(suite)))
+        }
+    }
 }
 
 /// A loop with one encrypted listener for `protocol`.

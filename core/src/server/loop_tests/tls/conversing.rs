@@ -7,7 +7,10 @@ use rustls::version::TLS13;
 
 use super::super::harness::LoopHarness;
 use super::super::{FnSession, SECOND, closed_for};
-use super::client::{TlsPeer, VERSIONS, client_config, connect, connect_with, encrypted, settings};
+use super::client::{
+    TlsPeer, VERSIONS, client_config, connect, connect_with, encrypted, settings,
+    settings_for_records,
+};
 use crate::buffers::pool::BLOCK_LEN;
 use crate::close_reason::CloseReason;
 use crate::limits::Settings;
@@ -144,6 +147,20 @@ fn a_client_that_reads_nothing_is_not_read_from() {
     harness.run_until_idle();
     client.open();
     assert_eq!(client.take_received(), "ECHO a longer line than most\n".repeat(20_000));
+}
+
+#[test]
+fn the_server_renews_its_keys_before_they_have_sealed_too_many_records() {
+    let settings = settings_for_records(&TLS13, 8);
+    let listener = Listener::new([], Arc::new(Text::new())).encrypted(settings);
+    let mut harness = LoopHarness::with_listeners(vec![listener.service()], Settings::default());
+    let mut client = connect_with(&mut harness, client_config(&TLS13));
+    client.take_received();
+    let long = format!("ECHO {}\n", "x".repeat(60_000));
+    for _ in 0..20 {
+        assert_eq!(client.ask(&mut harness, b"ECHO a\n"), "ECHO a\n");
+        assert!(client.ask(&mut harness, long.as_bytes()) == long);
+    }
 }
 
 #[test]

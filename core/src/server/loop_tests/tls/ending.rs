@@ -198,7 +198,8 @@ fn a_client_that_never_reads_the_close_notify_is_reset() {
 #[test]
 fn keys_that_may_seal_no_more_end_a_connection_in_order() {
     // The end of the handshake, the greeting, and two answers.
-    let listener = Listener::new([], Arc::new(Text::new())).encrypted(settings_for_records(4));
+    let listener =
+        Listener::new([], Arc::new(Text::new())).encrypted(settings_for_records(&TLS12, 4));
     let mut harness = LoopHarness::with_listeners(vec![listener.service()], Settings::default());
     let mut client = connect_with(&mut harness, client_config(&TLS12));
     client.take_received();
