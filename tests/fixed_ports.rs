@@ -4,12 +4,12 @@
 mod support;
 
 use nix::sched::{CloneFlags, unshare};
-use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Command, Stdio};
 use support::BANNER;
 use support::cargo::forget_this_package;
 use support::peer::Peer;
+use support::program::{PrintedLines, finish_child};
 use support::server::{Server, program};
 
 /// Moves this thread, and the programs that it starts, into a new network namespace.
@@ -63,9 +63,8 @@ fn an_example_prints_its_address_logs_and_stops_on_a_signal() {
         let mut command = Command::new(programs.join(name));
         command.stdout(Stdio::piped()).stderr(Stdio::piped()).env_remove("RUST_LOG");
         let mut child = command.spawn().expect("it was built");
-        let mut line = String::new();
-        let mut stdout = BufReader::new(child.stdout.take().expect("piped"));
-        stdout.read_line(&mut line).expect("text");
+        let mut lines = PrintedLines::of(child.stdout.take().expect("piped"));
+        let line = lines.next().expect("a line");
         assert!(
             line.starts_with("listening on ") && line.contains("://127.0.0.1:40"),
             "{name}: {line:?}"
@@ -73,12 +72,8 @@ fn an_example_prints_its_address_logs_and_stops_on_a_signal() {
         let id = nix::unistd::Pid::from_raw(child.id().cast_signed());
         let signal = nix::sys::signal::Signal::try_from(signal).expect("a signal");
         nix::sys::signal::kill(id, signal).expect("it runs");
-        let output = child.wait_with_output().expect("it ends");
-        assert_eq!(output.status.code(), Some(0), "{name}: {output:?}");
-        let log = String::from_utf8(output.stderr).expect("text");
-        assert!(
-            log.contains("stopping") && log.contains("stopped: 0 connections"),
-            "{name}: {log}"
-        );
+        let ended = finish_child(child);
+        assert_eq!(ended.code, Some(0), "{name}: {ended:?}");
+        ended.saying("stopping").saying("stopped: 0 connections");
     }
 }

@@ -321,12 +321,10 @@ fn a_demo_ends_with_the_first_error() {
 
 #[test]
 fn a_full_stdout_is_reported() {
-    if let Ok(full) = std::fs::OpenOptions::new().write(true).open("/dev/full") {
-        let mut command =
-            client(&[&format!("text://127.0.0.1:{}", originals::text()), "-e", "TIME"]);
-        command.stdout(full);
-        crate::runs::finish(command).ended_with(4).saying("cannot write to stdout");
-    }
+    let full = std::fs::OpenOptions::new().write(true).open("/dev/full").expect("a full device");
+    let mut command = client(&[&format!("text://127.0.0.1:{}", originals::text()), "-e", "TIME"]);
+    command.stdout(full);
+    crate::runs::finish(command).ended_with(4).saying("cannot write to stdout");
 }
 
 #[test]

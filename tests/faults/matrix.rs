@@ -189,6 +189,11 @@ fn no_failing_call_hangs_kills_or_confuses_the_server() {
         let trace = run(Run { scenario, fault: None, cost: Cost::Nothing });
         runs.extend(runs_of(scenario, &trace.text()));
     }
+    let fails =
+        |name: &str| runs.iter().filter_map(|run| run.fault).any(|fault| fault.call == name);
+    let made_by_none: Vec<&str> =
+        CALLS.iter().map(|call| call.name).filter(|name| !fails(name)).collect();
+    assert_eq!(made_by_none, [""; 0], "no scenario makes these calls");
     let (hits, failures) = make(&runs);
     let _ = writeln!(
         stderr(),

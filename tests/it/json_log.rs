@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 use crate::support::documents::{Document, root};
 use crate::support::frames::{ECHO, frame};
 use crate::support::process::Process;
-use crate::support::program::Ended;
+use crate::support::program::{Ended, wait};
 use crate::support::server::{Server, listen_flags, program};
 use crate::support::unix::Folder;
 use crate::support::wait::wait_until;
@@ -166,7 +166,7 @@ fn log_of_a_run(name: &str, format: &str, stream: impl FnOnce(&File) -> String) 
         fs::read_to_string(&path).expect("a log").contains("open files")
     });
     Process { id: child.id() }.signal("TERM");
-    assert!(child.wait().expect("an exit status").success());
+    assert!(wait(&mut child).success());
     fs::read_to_string(&path).expect("a log")
 }
 

@@ -30,7 +30,9 @@ fn a_run_without_a_listener_ends_at_once() {
 
 #[test]
 fn a_server_on_any_address_of_a_name_is_found() {
-    // The name has two addresses, and each of the two servers has one of them.
+    // The name has two addresses, and each of the two servers has one of them. A machine can lack
+    // one.
+    let mut found = 0;
     for addr in ["127.0.0.1:0", "[::1]:0"] {
         let Ok(listener) = TcpListener::bind(addr) else { continue };
         let addr = listener.local_addr().expect("bound");
@@ -46,7 +48,9 @@ fn a_server_on_any_address_of_a_name_is_found() {
             let run = measure(&[&[&url, "-c", "5", "-d", "200ms"], pace].concat());
             assert_eq!(run.is_flawless().count("connections.begun"), 5, "{run:?}");
         }
+        found += 1;
     }
+    assert!(found > 0, "localhost has no address");
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::io;
 use crate::runs::{Running, Scratch, generator, run};
 use crate::servers::{Counter, right, text};
 use crate::support::program;
-use crate::support::wait::wait_until;
+use crate::support::wait::{undisturbed, wait_until};
 
 const SHORT: [&str; 5] = ["-q", "-c", "2", "-d", "100ms"];
 
@@ -85,12 +85,15 @@ fn a_closed_or_full_stdout_loses_only_the_text() {
 fn progress_goes_to_stderr_which_may_be_closed() {
     let url = text(right);
     let seconds = [&url[..], "-c", "2", "-R", "100", "-d", "1200ms"];
-    let ended = run(&seconds);
-    assert_eq!(ended.code, Some(0), "{ended:?}");
-    assert!(
-        ended.stderr.starts_with("1 s of 1 s: ") && ended.stderr.contains("2 open, 0 errors"),
-        "{ended:?}"
-    );
+    let ended = undisturbed(|| {
+        let ended = run(&seconds);
+        assert_eq!(ended.code, Some(0), "{ended:?}");
+        // A busy machine can pause the generator from the first second to the end.
+        (!ended.stderr.is_empty()).then_some(ended)
+    });
+    // On a busy machine some requests are unsent, which the line says before the errors.
+    ended.saying(" 2 open, ").saying(", 0 errors\n");
+    assert!(ended.stderr.starts_with("1 s of 1 s: "), "{ended:?}");
     assert!(!ended.text().contains("1 s of 1 s: "), "{ended:?}");
     let mut command = generator(&seconds);
     command.stderr(io::pipe().map(|(_reader, writer)| writer).expect("a pipe"));

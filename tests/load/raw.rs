@@ -5,7 +5,7 @@ use std::io::Read;
 use crate::runs::{measure, refuses};
 use crate::servers::{Answer, Counter, lines, session};
 use crate::support::behaviour::serve;
-use crate::support::wait::wait_until;
+use crate::support::wait::{undisturbed, wait_until};
 
 /// A server with one command of Redis.
 fn pong(line: &[u8]) -> Answer {
@@ -102,9 +102,12 @@ fn requests_without_replies_are_complete_when_sent() {
 
 #[test]
 fn replies_are_surplus_if_none_is_expected() {
-    let run = measure(
-        &[&[&lines(pong), "--raw", "-m", r"PING\r\n", "--expect", ""], &SHORT[..]].concat(),
-    );
+    let url = lines(pong);
+    let arguments = [&[&url, "--raw", "-m", r"PING\r\n", "--expect", ""], &SHORT[..]].concat();
+    let run = undisturbed(|| {
+        // A busy machine can pause the server until the run, which waits for no reply, is over.
+        Some(measure(&arguments)).filter(|run| run.count("errors.surplus") > 0)
+    });
     run.exits_with(4).is_judged(&["wrong_replies"]).all_zero("errors", &["surplus"]);
 }
 

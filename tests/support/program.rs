@@ -1,6 +1,7 @@
 //! A program of this workspace that runs to its end, within a deadline.
 
 use super::wait::Countdown;
+use std::fmt;
 use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, Command, ExitStatus};
 use std::sync::mpsc;
@@ -11,7 +12,6 @@ use std::time::{Duration, Instant};
 pub const DEADLINE: Duration = Duration::from_secs(30);
 
 /// How a program ended.
-#[derive(Debug)]
 pub struct Ended {
     /// The exit code; `None` after a signal.
     pub code: Option<i32>,
@@ -21,6 +21,17 @@ pub struct Ended {
     pub elapsed: Duration,
     /// The time that was waited for its end, without pauses of the machine.
     pub waited: Duration,
+}
+
+impl fmt::Debug for Ended {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Ended")
+            .field("code", &self.code)
+            .field("stdout", &String::from_utf8_lossy(&self.stdout))
+            .field("stderr", &self.stderr)
+            .field("elapsed", &self.elapsed)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Ended {
