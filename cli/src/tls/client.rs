@@ -6,7 +6,7 @@ use rustls::client::danger::ServerCertVerifier;
 use rustls::crypto::{CryptoProvider, ring};
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::version::{TLS12, TLS13};
-use rustls::{ClientConfig, SupportedProtocolVersion};
+use rustls::{ClientConfig, Error, SupportedProtocolVersion};
 
 use super::arguments::{TlsArguments, TlsVersion};
 use super::explain::{self, Facts};
@@ -82,9 +82,12 @@ impl TlsClient {
                 let chain = files::certificates("--tls-cert", certificate)?;
                 let key = files::private_key("--tls-key", key)?;
                 builder.with_client_auth_cert(chain, key).map_err(|error| {
+                    let fact = match error {
+                        Error::InconsistentKeys(_) => "do not fit together".into(),
+                        error => format!("cannot be used: {error}"),
+                    };
                     UsageError::new(format_args!(
-                        "--tls-cert and --tls-key do not fit together: {error}; give a \
-                         certificate and its own key"
+                        "--tls-cert and --tls-key {fact}; give a certificate and its own key"
                     ))
                 })?
             }
