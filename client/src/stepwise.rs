@@ -108,30 +108,27 @@ impl<'a> StepwiseConnection<'a> {
     #[must_use]
     pub fn late(&self) -> ClientError {
         let timeout = readable_duration(self.timeout.unwrap_or_default());
-        let remedy = match self.doubt() {
-            Some(doubt) => format!("{doubt} Allow"),
-            None => "allow".into(),
-        };
-        let late = format!("no answer within {timeout}; {remedy} more with --timeout");
+        let doubt = self.doubt("the server");
+        let late = format!("no answer within {timeout}; {doubt}allow more with --timeout");
         ClientError::broken(self.target, &late)
     }
 
     /// The error of a server that has ended the connection.
     fn closed(&self) -> ClientError {
-        let remedy = match self.doubt() {
-            Some(doubt) => format!("{doubt} Look"),
-            None => "look".into(),
-        };
-        let closed = format!("the server closed the connection; {remedy} at its log");
+        let doubt = self.doubt("it");
+        let closed = format!("the server closed the connection; {doubt}look at its log");
         ClientError::broken(self.target, &closed)
     }
 
-    /// Returns a hint for a plain server that has sent nothing: a server with TLS waits for the
-    /// first bytes of the client.
-    fn doubt(&self) -> Option<String> {
-        let is_in_doubt = self.is_silent && !self.target.is_encrypted;
+    /// Returns a remedy for a plain target that has sent nothing: a server with TLS waits for the
+    /// first bytes of the client. `subject` is the server. Empty if there is no doubt.
+    fn doubt(&self, subject: &str) -> String {
+        if !self.is_silent || self.target.is_encrypted {
+            return String::new();
+        }
         let protocol = self.target.protocol.name();
-        is_in_doubt.then(|| format!("does the server speak {protocol}, without TLS?"))
+        let encrypted = Target { is_encrypted: true, ..self.target.clone() };
+        format!("check that {subject} speaks {protocol} there, or connect to {encrypted}; ")
     }
 
     /// Reads until the answer that is `due` or news before it are complete, and returns which;

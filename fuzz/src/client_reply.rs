@@ -149,7 +149,7 @@ fn frames(mut said: &[u8]) -> (Vec<(Vec<u8>, bool)>, bool) {
         let claimed = u32::from_be_bytes([*a, *b, *c, *d]) as usize;
         // Answers, news of rooms, and errors. The header of a TLS alert looks like such a frame.
         let is_alert = matches!(said, [0x15, 3, 0..=4, 0, 2, ..]);
-        if !matches!(code, 1 | 4 | 16..=21 | 23 | 255) || is_alert || claimed > 64 << 20 {
+        if !matches!(code, 1 | 4 | 5 | 16..=21 | 23 | 255) || is_alert || claimed > 64 << 20 {
             return (payloads, true);
         }
         let Some((payload, rest)) = body.split_at_checked(claimed) else { break };

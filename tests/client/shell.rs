@@ -34,7 +34,7 @@ fn a_session_has_the_words_of_the_original_client() {
             "echo hi\nfoo\nquit\n",
             "Server Response: hi\n\
              unknown command 'foo': the commands are echo <message>, rev <message>, status, \
-             join <room>, say <text>, nick <name>, who, leave and quit\n\
+             join <room>, say <text>, nick <name>, who, leave, whoami and quit\n\
              Sent QUIT command to server.\nClosing connection to the server.\n"
                 .into(),
         ),

@@ -34,8 +34,12 @@ fn each_defect_of_a_certificate_is_named_with_its_remedy() {
     let sign = |names: &[&str], validity| files.authority.server(names, validity);
     let cases = [
         (sign(&SERVER_NAMES, Validity::Expired), "certificate expired ", "days ago; renew it"),
-        (sign(&SERVER_NAMES, Validity::NotYet), "valid only in ", "days; check the clocks"),
-        (sign(&["other.test"], Validity::Now), "is for other.test, not for 127.0.0.1", "--tls-ser"),
+        (sign(&SERVER_NAMES, Validity::NotYet), "becomes valid in ", "days; check the clocks"),
+        (
+            sign(&["other.test"], Validity::Now),
+            "is for other.test, not for 127.0.0.1",
+            "a name that it has",
+        ),
         (sign(&[], Validity::Now), "names no host (no subjectAltName)", "must name 127.0.0.1"),
         (other.server(&SERVER_NAMES, Validity::Now), "no certificate of --tls-ca has", "the CA of"),
         (files.authority.client("ana", Validity::Now), "is not for servers", "serverAuth"),
@@ -75,6 +79,7 @@ fn a_client_certificate_that_is_missing_or_refused_is_named() {
     let other = Authority::new("another authority");
     files.write_identity("other-", &other.client("eve", Validity::Now));
     files.write_identity("old-", &files.authority.client("ana", Validity::Expired));
+    files.write_identity("web-", &files.authority.server(&SERVER_NAMES, Validity::Now));
     let identity = files.authority.server(&SERVER_NAMES, Validity::Now);
     // In TLS 1.3 the server checks the certificate after the client has completed its handshake.
     for (version, code) in [(TLSv1_2, 3), (TLSv1_3, 4)] {
@@ -84,12 +89,16 @@ fn a_client_certificate_that_is_missing_or_refused_is_named() {
         ask(&files, &url, &[])
             .ended_with(code)
             .saying("the server demands a client certificate; give one with --tls-cert");
-        for (prefix, alert) in [("other-", "unknown ca"), ("old-", "certificate expired")] {
+        for (prefix, alert) in [
+            ("other-", "unknown ca); give one that is valid"),
+            ("old-", "certificate expired); give one that is valid"),
+            ("web-", "unsupported certificate); give one for clients (extendedKeyUsage clientAuth"),
+        ] {
             let [certificate, key] =
                 ["cert.pem", "key.pem"].map(|file| files.argument(&format!("{prefix}{file}")));
             ask(&files, &url, &["--tls-cert", &certificate, "--tls-key", &key])
                 .ended_with(code)
-                .saying(&format!("refuses the client certificate (alert {alert})"));
+                .saying(&format!("refuses the client certificate (alert {alert}"));
         }
     }
 }
@@ -210,13 +219,15 @@ fn a_plain_client_learns_that_the_server_needs_tls() {
         let _ = socket.shutdown(Shutdown::Write);
         hold(socket);
     });
-    run(&[&format!("text://127.0.0.1:{closing}"), "demo"])
+    let url = format!("127.0.0.1:{closing}");
+    run(&[&format!("text://{url}"), "demo"])
         .ended_with(4)
-        .saying("closed the connection; does the server speak text, without TLS?");
+        .saying("closed the connection; check that it speaks text there")
+        .saying(&format!(", or connect to text+tls://{url}; look at its log"));
     let waiting = serve(hold);
     run(&[&format!("text://127.0.0.1:{waiting}"), "--timeout", "300ms", "status"])
         .ended_with(4)
-        .saying("does the server speak text, without TLS?");
+        .saying("check that the server speaks text there, or connect to text+tls:");
 }
 
 #[test]
@@ -237,7 +248,7 @@ fn flags_that_cannot_be_used_are_refused() {
         (&["--tls-cert", &certificate], "--tls-cert needs its key: add --tls-key"),
         (&["--tls-key", &key], "--tls-key needs its certificate: add --tls-cert"),
         (&["--tls-cert", &certificate, "--tls-key", &ca], "no private key in PEM without a pass"),
-        (&["--tls-cert", &certificate, "--tls-key", &other_key], "do not fit together"),
+        (&["--tls-cert", &certificate, "--tls-key", &other_key], "do not fit together; give a"),
         (&["--tls-server-name", "a b"], "'a b' is no name that a certificate can have"),
     ];
     for (flags, expected) in cases {

@@ -1,6 +1,8 @@
 //! The client with other TLS servers: OpenSSL, which returns each line reversed, and socat, which
 //! echoes.
 
+use std::process::Command;
+
 use crate::runs::run;
 use crate::support::certificates::{Authority, Files, Validity};
 use crate::support::tool::{Tool, start_socat};
@@ -48,6 +50,20 @@ fn socat_answers_over_both_versions() {
             .ended_with(0)
             .printing("hello\nworld\n");
     }
+}
+
+#[test]
+#[ignore = "needs openssl: .ci/run installs it"]
+fn a_key_of_another_curve_is_refused_with_the_types_that_work() {
+    let files = Files::new("client-key-type");
+    let [certificate, key] = ["cert.pem", "p521.pem"].map(|name| files.argument(name));
+    let curve = ["-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-521"];
+    let mut openssl = Command::new("openssl");
+    let made = openssl.arg("genpkey").args(curve).args(["-out", &key]).status();
+    assert!(made.expect("openssl").success());
+    run(&["text+tls://localhost:1", "--tls-cert", &certificate, "--tls-key", &key, "-e", "TIME"])
+        .ended_with(2)
+        .saying("--tls-key has a private key of no supported type; use ECDSA P-256 or P-384");
 }
 
 #[test]

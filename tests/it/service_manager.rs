@@ -172,6 +172,13 @@ fn a_reload_reads_the_certificate_of_a_passed_socket() {
 }
 
 #[test]
+fn a_passed_socket_that_is_encrypted_needs_a_certificate() {
+    let line = refusal(listener().0, "text+tls", &[]);
+    let remedy = "add --tls-cert FILE and --tls-key FILE, or --tls-self-signed for a trial";
+    assert!(line.ends_with(remedy), "{line}");
+}
+
+#[test]
 fn a_passed_socket_that_shares_its_port_serves_the_next_process() {
     let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
     socket.set_reuse_port(true).expect("an option of Linux");

@@ -250,6 +250,8 @@ fn a_wrong_command_line_is_refused_in_one_line() {
     refuses(&["broadcast", "echo://127.0.0.1"], 2, "echo has no rooms");
     refuses(&["broadcast", "-c", "2", "--rooms", "2"], 2, "a member that reads");
     refuses(&["broadcast", "-P", "2"], 2, "--pipeline has no effect with broadcast");
+    let encrypted = "text+tls://localhost";
+    refuses(&["broadcast", encrypted, "--tls-insecure"], 2, "broadcast has no TLS: leave out +tls");
     refuses(&["--rooms", "2"], 2, "--rooms has no effect without broadcast");
     refuses(&["broadcast", "-R", "1:2"], 2, "one rate");
     refuses(&["broadcast", "--size", "8"], 2, "--size is at least");

@@ -6,7 +6,7 @@ use rustls::client::danger::ServerCertVerifier;
 use rustls::crypto::{CryptoProvider, ring};
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::version::{TLS12, TLS13};
-use rustls::{ClientConfig, SupportedProtocolVersion};
+use rustls::{ClientConfig, Error, SupportedProtocolVersion};
 
 use super::arguments::{TlsArguments, TlsVersion};
 use super::explain::{self, Facts};
@@ -81,12 +81,9 @@ impl TlsClient {
             (Some(certificate), Some(key)) => {
                 let chain = files::certificates("--tls-cert", certificate)?;
                 let key = files::private_key("--tls-key", key)?;
-                builder.with_client_auth_cert(chain, key).map_err(|error| {
-                    UsageError::new(format_args!(
-                        "--tls-cert and --tls-key do not fit together: {error}; give a \
-                         certificate and its own key"
-                    ))
-                })?
+                builder
+                    .with_client_auth_cert(chain, key)
+                    .map_err(|error| UsageError::from(unusable_pair(&error)))?
             }
             (Some(_), None) => return Err("--tls-cert needs its key: add --tls-key".into()),
             (None, Some(_)) => return Err("--tls-key needs its certificate: add --tls-cert".into()),
@@ -153,6 +150,22 @@ fn verifier(
 /// Returns the root certificates of the system. What cannot be read is left out.
 fn system_roots() -> Vec<CertificateDer<'static>> {
     rustls_native_certs::load_native_certs().certs
+}
+
+/// Returns why a client certificate and its key cannot be used, with the remedy.
+const fn unusable_pair(error: &Error) -> &'static str {
+    match error {
+        Error::InconsistentKeys(_) => {
+            "--tls-cert and --tls-key do not fit together; give a certificate and its own key"
+        }
+        Error::InvalidCertificate(_) => {
+            "--tls-cert has a malformed certificate; its first one must be that of this client"
+        }
+        _ => {
+            "--tls-key has a private key of no supported type; use ECDSA P-256 or P-384, Ed25519, \
+             or RSA of 2048 to 8192 bits"
+        }
+    }
 }
 
 /// Returns the name that the certificate must have: `given`, or the host of `place`.

@@ -54,7 +54,7 @@ fn certificate(client: &Facts<'_>, error: &CertificateError) -> String {
             span(time.as_secs().saturating_sub(not_after.as_secs()))
         ),
         CertificateError::NotValidYetContext { time, not_before } => format!(
-            "the server's certificate is valid only in {}; check the clocks of both machines",
+            "the server's certificate becomes valid in {}; check the clocks of both machines",
             span(not_before.as_secs().saturating_sub(time.as_secs()))
         ),
         CertificateError::UnknownIssuer if client.has_ca => {
@@ -75,8 +75,8 @@ fn certificate(client: &Facts<'_>, error: &CertificateError) -> String {
                      {expected}; make it anew"
                 ),
                 false => format!(
-                    "the server's certificate is for {}, not for {expected}; connect to that \
-                     name, or give it with --tls-server-name",
+                    "the server's certificate is for {}, not for {expected}; connect to a name \
+                     that it has, or give that name with --tls-server-name",
                     presented.iter().map(|name| bare(name)).collect::<Vec<_>>().join(", ")
                 ),
             }
@@ -111,18 +111,13 @@ fn refusal(client: &Facts<'_>, alert: AlertDescription) -> String {
         {
             NEEDS_CERTIFICATE.into()
         }
-        BadCertificate
-        | UnknownCA
-        | CertificateUnknown
-        | UnsupportedCertificate
-        | AccessDenied
-        | CertificateExpired
-        | CertificateRevoked
-        | DecryptError => format!(
-            "the server refuses the client certificate (alert {}); give one that is valid and \
-             signed by its client CA",
-            words(alert)
-        ),
+        UnsupportedCertificate => {
+            refused(alert, "give one for clients (extendedKeyUsage clientAuth)")
+        }
+        BadCertificate | UnknownCA | CertificateUnknown | AccessDenied | CertificateExpired
+        | CertificateRevoked | DecryptError => {
+            refused(alert, "give one that is valid and signed by its client CA")
+        }
         ProtocolVersion => no_version(client),
         HandshakeFailure if client.has_certificate => {
             "the server and this client have no cipher in common; update the server".into()
@@ -138,6 +133,11 @@ fn refusal(client: &Facts<'_>, alert: AlertDescription) -> String {
             format!("the server ended TLS with the alert {}; look at its log", words(alert))
         }
     }
+}
+
+/// Returns the error of a client certificate that the server refuses with `alert`.
+fn refused(alert: AlertDescription, remedy: &str) -> String {
+    format!("the server refuses the client certificate (alert {}); {remedy}", words(alert))
 }
 
 /// Returns the name of an alert as its standard spells it, such as `unknown ca`.

@@ -59,8 +59,8 @@ impl fmt::Display for MalformedAnswer {
             }
             Self::UnknownCode(code) => write!(
                 f,
-                "the answer has the code {code}; only 1 (answer), 4 (status), 16 to 21 and 23 \
-                 (rooms) and 255 (error) exist"
+                "the answer has the code {code}; only 1 (answer), 4 (status), 5 (whoami), 16 to 21 \
+                 and 23 (rooms) and 255 (error) exist"
             ),
             Self::Text(first) => write!(
                 f,
@@ -275,7 +275,8 @@ fn check(header: Header) -> Result<(), MalformedAnswer> {
     let Header { code, payload_len } = header;
     let is_known = matches!(
         code,
-        binary::ECHO | binary::STATUS | binary::JOIN..=binary::WHO | binary::MISSED | binary::ERROR
+        binary::ECHO | binary::STATUS | binary::WHOAMI | binary::JOIN
+            ..=binary::WHO | binary::MISSED | binary::ERROR
     );
     if !is_known {
         return Err(match code.is_ascii_graphic() {
@@ -415,6 +416,13 @@ mod tests {
             let is_complete = matches!(buffer.find(&mut due), Ok(AnswerState::Complete(_)));
             assert_eq!(is_complete, number + 1 == pieces, "piece {number}");
         }
+    }
+
+    #[test]
+    fn the_answer_to_whoami_has_a_code_of_its_own() {
+        let mut binary = AnswerBuffer::default();
+        binary.append(b"\x05\0\0\0\x08CN=alice");
+        assert_eq!(taken(&mut binary, &DueAnswer::Frame), "CN=alice.");
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use tinytcp_cli::UsageError;
 use tinytcp_core::display::escape::{front, quoted};
 pub use tinytcp_core::protocol::binary::{
-    ECHO, ERROR, JOIN, LEAVE, MESSAGE, MISSED, NICK, QUIT, REVERSE, SAY, STATUS, WHO,
+    ECHO, ERROR, JOIN, LEAVE, MESSAGE, MISSED, NICK, QUIT, REVERSE, SAY, STATUS, WHO, WHOAMI,
 };
 use tinytcp_core::wire::frame::Header;
 
@@ -24,6 +24,7 @@ pub fn encode(line: &[u8], output: &mut Vec<u8>) -> Result<Request, UsageError> 
         b"leave" => frame(LEAVE, b"", output)?,
         b"nick" => frame(NICK, payload, output)?,
         b"who" => frame(WHO, b"", output)?,
+        b"whoami" => frame(WHOAMI, b"", output)?,
         b"say" => frame(SAY, payload, output)?,
         b"quit" => {
             frame(QUIT, b"", output)?;
@@ -33,7 +34,7 @@ pub fn encode(line: &[u8], output: &mut Vec<u8>) -> Result<Request, UsageError> 
             let word = quoted(front(word, 32));
             return Err(format!(
                 "unknown command '{word}': the commands are echo <message>, rev <message>, status, \
-                 join <room>, say <text>, nick <name>, who, leave and quit"
+                 join <room>, say <text>, nick <name>, who, leave, whoami and quit"
             )
             .into());
         }
@@ -55,13 +56,14 @@ mod tests {
 
     #[test]
     fn words_become_frames_in_any_case_and_keep_blanks() {
-        let cases: [(&[u8], &[u8]); 10] = [
+        let cases: [(&[u8], &[u8]); 11] = [
             (b"echo Hi", b"\x01\0\0\0\x02Hi"),
             (b"ECHO  a  b ", b"\x01\0\0\0\x06 a  b "),
             (b"echo", b"\x01\0\0\0\0"),
             (b"echo ", b"\x01\0\0\0\0"),
             (b"rev \xff", b"\x02\0\0\0\x01\xff"),
             (b"Status now", b"\x04\0\0\0\0"),
+            (b"whoami", b"\x05\0\0\0\0"),
             (b" quit now", b"\x03\0\0\0\0"),
             (b"join lobby", b"\x10\0\0\0\x05lobby"),
             (b"say  a\xff", b"\x12\0\0\0\x03 a\xff"),
@@ -81,7 +83,7 @@ mod tests {
         assert_eq!(
             error.to_string(),
             "unknown command 'time\\x1b': the commands are echo <message>, rev <message>, status, \
-             join <room>, say <text>, nick <name>, who, leave and quit"
+             join <room>, say <text>, nick <name>, who, leave, whoami and quit"
         );
         assert!(output.is_empty());
     }

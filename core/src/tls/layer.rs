@@ -10,13 +10,16 @@
 //! records for which the input had no room.
 
 use std::fmt;
+use std::time::{Duration, UNIX_EPOCH};
 
+use rustls::pki_types::UnixTime;
 use rustls::server::{ServerConnectionData, UnbufferedServerConnection};
 use rustls::unbuffered::{
     ConnectionState, EncodeError, EncryptError, UnbufferedStatus, WriteTraffic,
 };
-use rustls::{Error, HandshakeKind, ProtocolVersion};
+use rustls::{CertificateError, Error, HandshakeKind, ProtocolVersion};
 
+use super::certificate::date;
 use super::info::{TLS12, TLS13, TlsInfo};
 use super::{TlsSettings, x509};
 use crate::buffers::buffer::Buffer;
@@ -103,7 +106,31 @@ pub struct LayerError(Error);
 
 impl fmt::Display for LayerError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
+        match &self.0 {
+            Error::NoCertificatesPresented => f.write_str("the client sent no certificate"),
+            Error::InvalidCertificate(error) => fmt_client_certificate(error, f),
+            error => error.fmt(f),
+        }
+    }
+}
+
+/// Writes why the certificate of a client is refused.
+fn fmt_client_certificate(error: &CertificateError, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    let on = |time: UnixTime| date(UNIX_EPOCH + Duration::from_secs(time.as_secs()));
+    match *error {
+        CertificateError::ExpiredContext { not_after, .. } => {
+            write!(f, "the client's certificate expired on {}", on(not_after))
+        }
+        CertificateError::NotValidYetContext { not_before, .. } => {
+            write!(f, "the client's certificate is not valid before {}", on(not_before))
+        }
+        CertificateError::UnknownIssuer => {
+            f.write_str("an unknown authority has signed the client's certificate")
+        }
+        CertificateError::InvalidPurposeContext { .. } => {
+            f.write_str("the client's certificate is not for clients (extendedKeyUsage)")
+        }
+        ref error => write!(f, "the client's certificate is unusable: {error}"),
     }
 }
 

@@ -322,18 +322,18 @@ fn a_client_without_a_good_certificate_gets_an_alert() {
     let authority = &target.files.authority;
     let other = Authority::new("tinytcp test authority");
     for (name, identity, description, failure) in [
-        ("none", None, CertificateRequired, "peer sent no certificates"),
+        ("none", None, CertificateRequired, "the client sent no certificate"),
         (
             "expired",
             Some(authority.client("alice", Validity::Expired)),
             CertificateExpired,
-            "certificate expired",
+            "the client's certificate expired on 2002-01-01",
         ),
         (
             "not valid yet",
             Some(authority.client("alice", Validity::NotYet)),
             CertificateExpired,
-            "not valid yet",
+            "the client's certificate is not valid before 4000-01-01",
         ),
         (
             "of another authority with the same name",
@@ -345,15 +345,15 @@ fn a_client_without_a_good_certificate_gets_an_alert() {
             "of another authority",
             Some(Authority::new("another").client("alice", Validity::Now)),
             UnknownCA,
-            "UnknownIssuer",
+            "an unknown authority has signed the client's certificate",
         ),
         (
             "for servers",
             Some(authority.server(&SERVER_NAMES, Validity::Now)),
             AlertDescription::UnsupportedCertificate,
-            "does not allow extended key usage for client",
+            "the client's certificate is not for clients (extendedKeyUsage)",
         ),
-        ("self-signed", Some(self_signed(&["alice"], false)), UnknownCA, "UnknownIssuer"),
+        ("self-signed", Some(self_signed(&["alice"], false)), UnknownCA, "an unknown authority"),
         (
             "self-signed, of an authority",
             Some(self_signed(&["alice"], true)),

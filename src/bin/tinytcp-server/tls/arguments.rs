@@ -9,6 +9,10 @@ use tinytcp_core::tls::settings::TlsVersion;
 
 use super::options::TlsOptions;
 
+/// What a listener without a certificate needs, after its name.
+pub const NEEDS_CERTIFICATE: &str = "needs a certificate: add --tls-cert FILE and --tls-key FILE, \
+                                     or --tls-self-signed for a trial";
+
 /// The flags for listeners with `+tls`.
 #[derive(Clone, Debug, clap::Args)]
 pub struct TlsArguments {
@@ -97,12 +101,7 @@ impl TlsArguments {
         }
         let has_none = |(_, options): &(String, &TlsOptions)| !options.has_certificate();
         let without = listeners.find(has_none).filter(|_| !self.has_certificate());
-        without.map(|(url, _)| {
-            format!(
-                "{url} needs a certificate: add --tls-cert FILE and --tls-key FILE, or \
-                 --tls-self-signed for a trial"
-            )
-        })
+        without.map(|(url, _)| format!("{url} {NEEDS_CERTIFICATE}"))
     }
 
     /// Returns `timeouts` with that of a handshake.

@@ -7,7 +7,7 @@ use tinytcp_cli::self_signed;
 use tinytcp_core::tls::certificate::{Certificate, date};
 use tinytcp_core::tls::settings::{TlsBuilder, TlsSettings};
 
-use super::arguments::TlsArguments;
+use super::arguments::{NEEDS_CERTIFICATE, TlsArguments};
 use super::concerns;
 use super::options::TlsOptions;
 use crate::program_error::ProgramError;
@@ -173,7 +173,13 @@ impl Encryption {
         for (certificates, key) in certificates.iter().zip(keys) {
             builder = builder.identity_files(certificates, key);
         }
-        if certificates.is_empty() && arguments.tls_self_signed {
+        if certificates.is_empty() {
+            if !arguments.tls_self_signed {
+                // The URLs have been checked: this is a socket of the service manager.
+                return Err(ProgramError::Failure(format!(
+                    "a socket with +tls {NEEDS_CERTIFICATE}"
+                )));
+            }
             let (certificate, key) = self.self_signed()?;
             builder = builder.identity_pem(certificate, key);
         }
