@@ -8,6 +8,9 @@ use tinytcp_cli::UsageError;
 use tinytcp_cli::target::Target;
 use tinytcp_core::display::escape::{front, shown};
 
+/// The number of bytes of an answer that an error quotes.
+const SHOWN_MAX: usize = 48;
+
 /// The end of a run that was carried out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Completion {
@@ -102,7 +105,6 @@ impl From<UsageError> for ClientError {
 /// The error of a run that cannot go on because the server answered `request` with `error`.
 #[must_use]
 pub fn refusal(target: &Target, request: &str, error: &[u8]) -> ClientError {
-    const SHOWN_MAX: usize = 48;
     let token = error.strip_prefix(b"ERROR ").unwrap_or(error);
     if let Some(advice) = advice(target, token) {
         return ClientError::Refused(format!("{target}: {advice}"));
@@ -119,6 +121,17 @@ pub fn refusal(target: &Target, request: &str, error: &[u8]) -> ClientError {
     let token = shown(front(token, SHOWN_MAX));
     ClientError::Refused(format!(
         "{target}: the server refused {request} with ERROR {token}: {remedy}"
+    ))
+}
+
+/// The error of a run that cannot go on because the server answered `request`, which joins a room,
+/// with `answer`, which is that of another command or protocol.
+#[must_use]
+pub fn not_joined(target: &Target, request: &str, answer: &[u8]) -> ClientError {
+    ClientError::Refused(format!(
+        "{target}: the server answered {request} with '{}': it has no rooms, or does not speak {}",
+        shown(front(answer, SHOWN_MAX)),
+        target.protocol.name()
     ))
 }
 

@@ -253,6 +253,11 @@ fn room_mode(words: Vec<String>, nick: Option<&String>) -> Mode {
     let is_listen = words.next().is_some_and(|word| word == "listen");
     let room = words.next().filter(|room| !room.trim().is_empty());
     let text: Vec<String> = words.collect();
+    if !text.is_empty() && text.iter().all(|word| word.trim().is_empty()) {
+        tinytcp_cli::refuse::<Arguments>(
+            "the text is empty: say ROOM TEXT, or say ROOM with lines on stdin",
+        );
+    }
     match (room, is_listen, text.is_empty()) {
         (Some(room), true, true) => Mode::Listen { room },
         (Some(room), false, true) => Mode::Say { room, text: None },

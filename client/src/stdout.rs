@@ -69,7 +69,7 @@ impl StdoutWriter {
     /// # Errors
     /// When stdout is closed or full.
     pub fn write_news(&mut self, news: &News<'_>) -> Result<(), ClientError> {
-        let line = ServerAnswer { text: &news.line(), is_error: false };
+        let line = ServerAnswer { text: &news.line(), is_error: false, has_joined: false };
         self.write_answer(ProtocolName::Text, line)
     }
 

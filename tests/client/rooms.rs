@@ -140,6 +140,19 @@ fn listen_reports_why_it_could_not_go_on() {
 }
 
 #[test]
+fn a_server_without_rooms_is_noticed_at_the_join() {
+    let chat = format!("chat://127.0.0.1:{}", originals::chat());
+    let text = format!("chat://127.0.0.1:{}", originals::text());
+    for (url, answer) in [(&chat, "'ACK: Received '/join lobby"), (&text, "'WELCOME")] {
+        for words in [&["listen", "lobby"][..], &["say", "lobby", "hi"]] {
+            let run = run(&[&[url.as_str()][..], words].concat());
+            complains(&run, 1, "no rooms, or does not speak chat");
+            run.saying(answer).printing("");
+        }
+    }
+}
+
+#[test]
 fn listen_connects_again_when_asked_to() {
     let connections = AtomicUsize::new(0);
     let port = serve(move |stream| match connections.fetch_add(1, Ordering::Relaxed) {
@@ -244,6 +257,8 @@ fn words_and_flags_of_rooms_are_checked() {
         &["listen", "lobby", "more"],
         &["say"],
         &["say", "lobby", "a\nb"],
+        &["say", "lobby", ""],
+        &["say", "lobby", " ", "\t"],
         &["say", "lobby", "--count", "1"],
         &["listen", "lobby", "-e", "TIME"],
         &["-e", "TIME", "--nick", "me"],

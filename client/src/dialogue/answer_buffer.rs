@@ -16,6 +16,8 @@ pub struct ServerAnswer<'a> {
     /// It is an error of the protocol. Then `text` begins with `ERROR `, except in binary, where
     /// the code of the frame marks an error and the text is the bare token.
     pub is_error: bool,
+    /// It answers a command that has joined a room.
+    pub has_joined: bool,
 }
 
 /// The state of the answer at the front of the buffer.
@@ -147,11 +149,12 @@ impl AnswerBuffer {
 
     /// Takes an answer that [`AnswerBuffer::find`] found, if nothing was appended since.
     pub fn take(&mut self, extent: Extent) -> ServerAnswer<'_> {
-        self.has_joined |= News::may_follow(extent.code, self.text(extent));
+        let has_joined = News::may_follow(extent.code, self.text(extent));
+        self.has_joined |= has_joined;
         let text = self.take_text(extent);
         let is_error =
             extent.code.map_or(text.starts_with(b"ERROR "), |code| code == binary::ERROR);
-        ServerAnswer { text, is_error }
+        ServerAnswer { text, is_error, has_joined }
     }
 
     /// Takes news that [`AnswerBuffer::find`] found, if nothing was appended since.

@@ -12,7 +12,7 @@ use super::Membership;
 use super::report::{self, Form};
 use crate::connect::{ConnectOptions, connect};
 use crate::dialogue::{self, DueAnswer, News, Request, RoomWords};
-use crate::error::{ClientError, Completion, refusal};
+use crate::error::{ClientError, Completion, not_joined, refusal};
 use crate::stdout::{StdoutWriter, printable};
 use crate::stepwise::{Arrival, StepwiseConnection};
 
@@ -159,6 +159,9 @@ impl Listener<'_> {
             let answer = connection.answer(&mut due)?;
             if answer.is_error {
                 return Err(refusal(self.target, word, answer.text));
+            }
+            if word == self.words.join && !answer.has_joined {
+                return Err(not_joined(self.target, word, answer.text));
             }
         }
         self.has_joined = true;

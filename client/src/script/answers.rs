@@ -13,7 +13,7 @@ use tinytcp_core::display::plural::plural;
 use super::ScriptEvent;
 use crate::dialogue::{self, AnswerBuffer, AnswerState, DueAnswer, Extent, SILENCE};
 use crate::error::{
-    ClientError, Completion, advice, end_of_connection, readable_duration, refusal,
+    ClientError, Completion, advice, end_of_connection, not_joined, readable_duration, refusal,
 };
 use crate::receiver::{Received, next_event};
 use crate::stdout::StdoutWriter;
@@ -31,7 +31,8 @@ pub struct AnswerPrinter<'a> {
     due: VecDeque<(DueAnswer, usize)>,
     /// The next answer is the banner, which is not printed.
     banner_is_due: bool,
-    /// The first commands, whose answers are not printed, and which must not be refused.
+    /// The first commands, whose answers are not printed, and which must not be refused. The last
+    /// one joins a room.
     preamble: VecDeque<&'static str>,
     /// News of a room are printed.
     shows_news: bool,
@@ -229,6 +230,10 @@ impl<'a> AnswerPrinter<'a> {
         match silent {
             Some(command) if answer.is_error => {
                 return Err(refusal(self.target, command, answer.text));
+            }
+            // The last command of a preamble joins the room.
+            Some(command) if self.preamble.is_empty() && !answer.has_joined => {
+                return Err(not_joined(self.target, command, answer.text));
             }
             None if !is_banner => self.output.write_answer(self.target.protocol, answer)?,
             _ => {}

@@ -73,11 +73,11 @@ pub fn run(
     run_after(Vec::new(), target, options, script)
 }
 
-/// As [`run`], for a script that begins with the commands of `preamble`. Their answers are not
-/// printed, nor is news of a room.
+/// As [`run`], for a script that begins with the commands of `preamble`, the last of which joins a
+/// room. Their answers are not printed, nor is news of a room.
 ///
 /// # Errors
-/// See [`ClientError`]; also when the server refuses one of them.
+/// See [`ClientError`]; also when the server refuses one of them, or has no rooms.
 pub fn run_after(
     preamble: Vec<&'static str>,
     target: &Target,

@@ -320,7 +320,8 @@ impl<S: Socket> Bus<S> {
         if dropped > 0 && self.session.is_open() && self.throttle.allows(*now) {
             log::warn!(
                 event = "bus_slow", dropped;
-                "the broker reads too slowly: {} did not reach other servers",
+                "the broker reads too slowly, or its max_payload is too small: {} did not reach \
+                 other servers",
                 plural(dropped, "message")
             );
         }
@@ -336,11 +337,15 @@ impl<S: Socket> Bus<S> {
     /// all have failed, after a wait.
     fn fail(&mut self, reason: &str, around: &mut Surroundings<'_>) {
         let was_open = self.session.is_open();
-        if let Link::Connected(channel) = &self.link
+        if let Link::Connected(channel) = &mut self.link
             && was_open
-            && around.now.since(channel.since) > WAIT_MAX
         {
-            self.backoff.reset();
+            // Otherwise the kernel would still send what it holds when a cut link is back, after
+            // newer messages on the next connection.
+            channel.socket.reset_on_close();
+            if around.now.since(channel.since) > WAIT_MAX {
+                self.backoff.reset();
+            }
         }
         self.session.restart();
         around.status.is_connected = false;

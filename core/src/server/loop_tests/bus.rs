@@ -213,6 +213,13 @@ fn a_broker_that_answers_no_ping_is_left_after_20_seconds() {
 }
 
 #[test]
+fn no_message_waits_in_the_kernel_for_a_broker_that_was_left() {
+    let (mut harness, broker) = connected();
+    harness.run_for(SECOND * 21);
+    assert!(broker.is_closed() && broker.link.borrow().was_reset);
+}
+
+#[test]
 fn a_ping_of_the_broker_is_answered() {
     let (mut harness, broker) = connected();
     broker.send(b"PING\r\n");
