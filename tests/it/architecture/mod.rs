@@ -252,10 +252,10 @@ fn every_module_of_the_library_has_a_floor() {
 }
 
 /// The most names that the library offers. A new one needs a reason.
-const FACADE_NAMES_MAX: usize = 44;
+const FACADE_NAMES_MAX: usize = 48;
 
 #[test]
-fn the_library_offers_at_most_forty_four_names() {
+fn the_library_offers_at_most_forty_eight_names() {
     let facade =
         include_str!("../../../src/lib.rs").split("pub mod testing").next().unwrap_or_default();
     let exports = facade.split("pub use ").skip(1).filter_map(|rest| rest.split(';').next());
