@@ -5,8 +5,8 @@
 //! $ cargo run --example status &
 //! $ curl http://127.0.0.1:40006/status
 //! up for 12 s, 1 of 1000 connections open, 0 bytes in buffers
-//! text://127.0.0.1:40005: 0 open, 3 accepted, 7 messages, 41 bytes in, 152 bytes out
-//! status://127.0.0.1:40006: 1 open, 1 accepted, 0 messages, 88 bytes in, 0 bytes out
+//! text://127.0.0.1:40005: connections: 0 open, 3 accepted; messages: 7; bytes: 41 in, 152 out
+//! status://127.0.0.1:40006: connections: 1 open, 1 accepted; messages: 0; bytes: 88 in, 0 out
 //! ```
 
 use std::error::Error;
@@ -104,8 +104,8 @@ fn render(status: &Status, body: &mut dyn Write) -> io::Result<()> {
         let (received, sent) = (counters.received_bytes, counters.sent_bytes);
         writeln!(
             body,
-            "{url}: {open} open, {accepted} accepted, {messages} messages, \
-             {received} bytes in, {sent} bytes out"
+            "{url}: connections: {open} open, {accepted} accepted; messages: {messages}; \
+             bytes: {received} in, {sent} out"
         )
     })
 }

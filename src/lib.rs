@@ -69,9 +69,13 @@ pub use tinytcp_core::close_reason::CloseReason;
 #[doc(inline)]
 pub use tinytcp_core::limits::{Limits, Settings, Timeouts};
 #[doc(inline)]
+pub use tinytcp_core::os::subnet::Subnet;
+#[doc(inline)]
 pub use tinytcp_core::server::{BindError, Bound, Builder, Endpoint, Handle, Listener, Server};
 #[doc(inline)]
-pub use tinytcp_core::status::{Counters, ListenerStatus, State, Status};
+pub use tinytcp_core::status::{
+    BusStatus, Counters, ListenerStatus, Obstacle, RoomStatus, State, Status,
+};
 
 /// Protocols: the built-in ones, commands for them, and the traits of others.
 pub mod protocol {

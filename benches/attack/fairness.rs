@@ -7,7 +7,7 @@
 //! | medium | a line of 3,000 bytes, on a connection that stays |
 //! | new | a line of 23 bytes, on a new connection each time |
 //!
-//! Flooders give way to the polite client on their processor, so that the figures are those of the
+//! Flooders yield to the polite client on their processor, so that the figures are those of the
 //! server. Checked: every answer is right and each flooder is served. Except in a quick run, the
 //! 99th percentile of small and medium requests is at most 5 ms plus twice that without flooders,
 //! in the round with the median.
@@ -112,10 +112,10 @@ fn beside(
     processors: Processors,
     rounds: Option<usize>,
 ) -> Result<(Vec<Latency>, Vec<Tally>), Box<dyn Error>> {
-    let (stay, gives_way) = if rounds.is_some() { (STAY, true) } else { (QUICK_STAY, false) };
+    let (stay, yields) = if rounds.is_some() { (STAY, true) } else { (QUICK_STAY, false) };
     let rounds = rounds.unwrap_or(1);
     let server = Server::start(processors, MEMORY_LIMIT, &[])?;
-    let attack = || Attack::start(flooders(count), server.target, processors, gives_way);
+    let attack = || Attack::start(flooders(count), server.target, processors, yields);
     let attack = (count > 0).then(attack).transpose()?;
     thread::sleep(if count > 0 { SETTLING } else { Duration::ZERO });
     let mut latencies = Vec::new();

@@ -17,16 +17,16 @@ pub struct Generator {
 }
 
 impl Generator {
-    /// Starts a generator with `arguments`, whose clients are `name`. If `gives_way` is true, all
+    /// Starts a generator with `arguments`, whose clients are `name`. If `yields` is true, all
     /// other threads of its processor run first.
     ///
     /// # Errors
     /// When it does not start.
-    pub fn start(name: &'static str, gives_way: bool, arguments: &[&str]) -> io::Result<Self> {
+    pub fn start(name: &'static str, yields: bool, arguments: &[&str]) -> io::Result<Self> {
         let path = env::temp_dir().join(format!("attack-{}-{name}.json", process::id()));
         let program = env!("CARGO_BIN_EXE_tinytcp-load");
-        let mut command = Command::new(if gives_way { "chrt" } else { program });
-        if gives_way {
+        let mut command = Command::new(if yields { "chrt" } else { program });
+        if yields {
             command.args(["--idle", "0", program]);
         }
         command.args(arguments).arg("--json").arg(&path);

@@ -30,7 +30,7 @@ pub fn print(choice: Choice, outcome: &Outcome) {
     print_latencies(outcome);
     if choice.is_quick {
         println!(
-            "It was a quick run: the attackers did not give way to the generator, and the ratios \
+            "It was a quick run: the attackers did not yield to the generator, and the ratios \
              mean nothing.\n"
         );
     }

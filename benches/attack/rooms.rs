@@ -128,16 +128,16 @@ fn ask(addr: SocketAddr, stay: Duration) -> io::Result<Latency> {
     Latency::measure(stay, || polite::ask(&mut stream, &request, &mut answer))
 }
 
-/// Starts the members of the room. If they give way, the polite client runs first on their
+/// Starts the members of the room. If they yield, the polite client runs first on their
 /// processor, so that the figures are those of the server.
-fn room(addr: SocketAddr, stay: Duration, gives_way: bool) -> io::Result<Generator> {
+fn room(addr: SocketAddr, stay: Duration, yields: bool) -> io::Result<Generator> {
     // Publishing ends after the polite client.
     let duration = format!("{}ms", (stay + Duration::from_secs(1)).as_millis());
     let (url, patience) = (format!("text://{addr}"), format!("{}s", PATIENCE.as_secs()));
     let [members, silent, rate, size] = [MEMBERS, SILENT, RATE, SIZE].map(|it| it.to_string());
     let crowd = ["broadcast", &url, "-c", &members, "--members-silent", &silent];
     let load = ["-R", &rate, "--size", &size, "-d", &duration, "--timeout", &patience];
-    Generator::start("members", gives_way, &[&crowd[..], &load].concat())
+    Generator::start("members", yields, &[&crowd[..], &load].concat())
 }
 
 /// Waits until the server has accepted all members.

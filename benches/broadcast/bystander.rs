@@ -9,8 +9,8 @@ use std::{io, mem};
 
 use tinytcp_load::measurement::latency::Latency;
 
+use super::protocol::Protocol;
 use super::server::{Server, ask, connect};
-use super::tongue::Tongue;
 
 /// A running bystander.
 pub struct Bystander {
@@ -23,15 +23,15 @@ impl Bystander {
     ///
     /// # Errors
     /// When it cannot connect.
-    pub fn connect(tongue: Tongue, server: &Server) -> io::Result<TcpStream> {
+    pub fn connect(protocol: Protocol, server: &Server) -> io::Result<TcpStream> {
         // The listener of `echo` sends no greeting.
-        let greeter = if tongue == Tongue::Ours { Tongue::Redis } else { tongue };
-        connect(greeter, server.bystander_addr, &tongue.ping())
+        let greeter = if protocol == Protocol::Ours { Protocol::Redis } else { protocol };
+        connect(greeter, server.bystander_addr, &protocol.ping())
     }
 
     /// Starts the bystander whose connection is `stream`.
-    pub fn start(tongue: Tongue, mut stream: TcpStream) -> Self {
-        let ping = tongue.ping();
+    pub fn start(protocol: Protocol, mut stream: TcpStream) -> Self {
+        let ping = protocol.ping();
         let is_over = Arc::new(AtomicBool::new(false));
         let flag = Arc::clone(&is_over);
         let thread = thread::spawn(move || {

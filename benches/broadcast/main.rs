@@ -32,17 +32,17 @@ mod floor;
 #[allow(dead_code)]
 #[path = "../versus/processors.rs"]
 mod processors;
+mod protocol;
 mod rows;
 mod server;
-mod tongue;
 
 use std::env;
 use std::error::Error;
 
 use processors::Processors;
+use protocol::Protocol;
 use rows::{Figures, ROWS, Row};
 use server::Server;
-use tongue::Tongue;
 
 fn main() -> Result<(), Box<dyn Error>> {
     // Cargo adds `--bench` to the words of the user.
@@ -51,11 +51,11 @@ fn main() -> Result<(), Box<dyn Error>> {
     let names: Vec<&str> = words.iter().map(String::as_str).filter(|w| *w != "--quick").collect();
     let is_known = |name: &&&str| {
         ROWS.iter().any(|row| row.name == **name)
-            || Tongue::ALL.iter().any(|tongue| tongue.name() == **name)
+            || Protocol::ALL.iter().any(|protocol| protocol.name() == **name)
     };
     if let Some(unknown) = names.iter().find(|name| !is_known(name)) {
         let rows: Vec<&str> = ROWS.iter().map(|row| row.name).collect();
-        let servers: Vec<&str> = Tongue::ALL.iter().map(|tongue| tongue.name()).collect();
+        let servers: Vec<&str> = Protocol::ALL.iter().map(|protocol| protocol.name()).collect();
         let (rows, servers) = (rows.join(" "), servers.join(" "));
         return Err(format!("`{unknown}` is no row ({rows}) and no server ({servers})").into());
     }
@@ -84,16 +84,16 @@ fn print_row(
     let floor_us = floor::send_us(processors, row, is_quick)?;
     println!("| floor | | {floor_us:.2} | | | | | | |");
     let mut notes = Vec::new();
-    for tongue in Tongue::ALL {
-        if !is_chosen(names, tongue.name(), &Tongue::ALL.map(Tongue::name)) {
+    for protocol in Protocol::ALL {
+        if !is_chosen(names, protocol.name(), &Protocol::ALL.map(Protocol::name)) {
             continue;
         }
-        eprintln!("{}: {}", row.name, tongue.name());
-        let measured = Server::start(tongue, processors)
-            .and_then(|server| rows::measure(row, tongue, &server, is_quick));
+        eprintln!("{}: {}", row.name, protocol.name());
+        let measured = Server::start(protocol, processors)
+            .and_then(|server| rows::measure(row, protocol, &server, is_quick));
         match measured {
-            Ok(figures) => println!("{}", figures.line(tongue.name(), floor_us)),
-            Err(error) => notes.push(format!("{}: {error}.", tongue.name())),
+            Ok(figures) => println!("{}", figures.line(protocol.name(), floor_us)),
+            Err(error) => notes.push(format!("{}: {error}.", protocol.name())),
         }
     }
     println!("\n{}{}", notes.join("\n"), if notes.is_empty() { "" } else { "\n" });

@@ -10,8 +10,8 @@ use tinytcp_load::measurement::latency::Latency;
 
 use super::bystander::Bystander;
 use super::crowd::Crowd;
+use super::protocol::Protocol;
 use super::server::{Server, connect, installed};
-use super::tongue::Tongue;
 
 /// The duration of a row, and of a quick one.
 const DURATION: Duration = Duration::from_secs(10);
@@ -140,22 +140,22 @@ impl Figures {
 /// When a connection is lost, or deliveries are missing.
 pub fn measure(
     row: &Row,
-    tongue: Tongue,
+    protocol: Protocol,
     server: &Server,
     is_quick: bool,
 ) -> Result<Figures, Box<dyn Error>> {
     let mut streams = Vec::new();
     for _ in 0..row.subscribers {
-        streams.push(connect(tongue, server.addr, &tongue.subscribe())?);
+        streams.push(connect(protocol, server.addr, &protocol.subscribe())?);
     }
-    let mut publisher = connect(tongue, server.addr, &tongue.prepare())?;
-    let mut crowd = Crowd::new(streams, row.silent, tongue.frame(row.text_len), row.text_len)?;
-    let bystander = Bystander::connect(tongue, server)?;
+    let mut publisher = connect(protocol, server.addr, &protocol.prepare())?;
+    let mut crowd = Crowd::new(streams, row.silent, protocol.frame(row.text_len), row.text_len)?;
+    let bystander = Bystander::connect(protocol, server)?;
     let trace = match row.traffic {
         Traffic::Burst(_) => Trace::start(server).ok(),
         _ => None,
     };
-    let bystander = Bystander::start(tongue, bystander);
+    let bystander = Bystander::start(protocol, bystander);
     let (processor, resident) = (server.processor()?, server.resident_bytes()?);
     let mut most = resident;
     let (count, interval) = row.messages(is_quick);
@@ -169,7 +169,7 @@ pub fn measure(
             crowd.read((due - crowd.now()).min(Duration::from_millis(20)))?;
         }
         let due = if interval.is_zero() { crowd.now() } else { due };
-        let command = tongue.publish(&Crowd::text(due, row.text_len));
+        let command = protocol.publish(&Crowd::text(due, row.text_len));
         if let Traffic::Burst(_) = row.traffic {
             batch.extend(command);
             continue;

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use std::{env, fs, io, thread};
 
 use super::processors::Processors;
-use super::tongue::{Exchange, Tongue};
+use super::protocol::{Exchange, Protocol};
 
 /// Longer than any server takes to start.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -33,39 +33,39 @@ pub struct Processor {
 }
 
 impl Server {
-    /// Starts the server of `tongue` on its processor.
+    /// Starts the server of `protocol` on its processor.
     ///
     /// # Errors
     /// When it is not installed, or does not listen.
-    pub fn start(tongue: Tongue, processors: Processors) -> Result<Self, Box<dyn Error>> {
+    pub fn start(protocol: Protocol, processors: Processors) -> Result<Self, Box<dyn Error>> {
         let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port().to_string();
-        let mut command = match tongue {
-            Tongue::Ours => {
+        let mut command = match protocol {
+            Protocol::Ours => {
                 let mut command = Command::new(env!("CARGO_BIN_EXE_tinytcp-server"));
                 command.args(["--listen", "text://127.0.0.1:0", "--listen", "echo://127.0.0.1:0"]);
                 command.args(["--say-rate", "off", "--write-timeout", "5m", "-q"]);
                 command
             }
-            Tongue::Redis => {
+            Protocol::Redis => {
                 let mut command = installed("redis-server", "redis-server")?;
                 command.args(["--bind", "127.0.0.1", "--port", &port, "--save", ""]);
                 command.args(["--appendonly", "no", "--maxclients", "15000"]);
                 command
             }
-            Tongue::Nats => {
+            Protocol::Nats => {
                 let mut command = installed("nats-server", "nats-server")?;
                 command.args(["-a", "127.0.0.1", "-p", &port]);
                 command
             }
         };
         command.stdin(Stdio::null()).stderr(Stdio::null());
-        command.stdout(if tongue == Tongue::Ours { Stdio::piped() } else { Stdio::null() });
+        command.stdout(if protocol == Protocol::Ours { Stdio::piped() } else { Stdio::null() });
         processors.be_server()?;
         let child = command.spawn();
         processors.be_generator()?;
         let addr = SocketAddr::from((Ipv4Addr::LOCALHOST, port.parse()?));
         let mut server = Self { child: child?, addr, bystander_addr: addr };
-        if tongue == Tongue::Ours {
+        if protocol == Protocol::Ours {
             let mut lines = BufReader::new(server.child.stdout.take().ok_or("piped")?).lines();
             let mut addr = || -> Result<SocketAddr, Box<dyn Error>> {
                 let line = lines.next().ok_or("the server did not start")??;
@@ -131,11 +131,11 @@ impl Drop for Server {
 ///
 /// # Errors
 /// When the server closes, or does not answer.
-pub fn connect(tongue: Tongue, addr: SocketAddr, exchange: &Exchange) -> io::Result<TcpStream> {
+pub fn connect(protocol: Protocol, addr: SocketAddr, exchange: &Exchange) -> io::Result<TcpStream> {
     let mut stream = TcpStream::connect(addr)?;
     stream.set_nodelay(true)?;
     stream.set_read_timeout(Some(PATIENCE))?;
-    read_to(&mut stream, tongue.greeting_end())?;
+    read_to(&mut stream, protocol.greeting_end())?;
     ask(&mut stream, exchange)?;
     Ok(stream)
 }

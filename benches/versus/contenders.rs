@@ -11,7 +11,7 @@ use tinytcp_core::protocol::text::BANNER;
 
 use super::encryption::{Certificate, Terminator};
 use super::generator::Defect;
-use super::speech::Speech;
+use super::protocol::Protocol;
 
 const OUR_SERVER: &str = env!("CARGO_BIN_EXE_tinytcp-server");
 const PEERS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/peers");
@@ -22,7 +22,7 @@ pub struct Contender {
     pub name: &'static str,
     /// The name in the tables.
     title: &'static str,
-    pub speech: Speech,
+    pub protocol: Protocol,
     program: Program,
 }
 
@@ -52,91 +52,91 @@ pub static CONTENDERS: [Contender; 15] = [
     Contender {
         name: FLOOR,
         title: "floor",
-        speech: Speech::Echo,
+        protocol: Protocol::Echo,
         program: Program::Peer("floor", &[]),
     },
     Contender {
         name: "text",
         title: "**text**",
-        speech: Speech::Ours("text"),
+        protocol: Protocol::Ours("text"),
         program: Program::Ours,
     },
     Contender {
         name: "binary",
         title: "**binary**",
-        speech: Speech::Ours("binary"),
+        protocol: Protocol::Ours("binary"),
         program: Program::Ours,
     },
     Contender {
         name: "echo",
         title: "**echo**",
-        speech: Speech::Ours("echo"),
+        protocol: Protocol::Ours("echo"),
         program: Program::Ours,
     },
     Contender {
         name: "chat",
         title: "**chat**",
-        speech: Speech::Ours("chat"),
+        protocol: Protocol::Ours("chat"),
         program: Program::Ours,
     },
     Contender {
         name: "tokio",
         title: "tokio",
-        speech: Speech::Echo,
+        protocol: Protocol::Echo,
         program: Program::Peer("tokio_line", &[]),
     },
     Contender {
         name: "threads",
         title: "threads",
-        speech: Speech::Echo,
+        protocol: Protocol::Echo,
         program: Program::Peer("threads", &[]),
     },
     Contender {
         name: "redis",
         title: "redis `ECHO`",
-        speech: Speech::Resp,
+        protocol: Protocol::Resp,
         program: Program::Redis,
     },
     Contender {
         name: "memcached",
         title: "memcached `mn`",
-        speech: Speech::MetaNoop,
+        protocol: Protocol::MetaNoop,
         program: Program::Memcached,
     },
     Contender {
         name: "python",
         title: "Python threads",
-        speech: Speech::Ours("text"),
+        protocol: Protocol::Ours("text"),
         program: Program::Python("threads.py"),
     },
     Contender {
         name: "text+tls",
         title: "**text+tls**",
-        speech: Speech::Ours("text"),
+        protocol: Protocol::Ours("text"),
         program: Program::OursEncrypted,
     },
     Contender {
         name: "tokio+tls",
         title: "tokio-rustls",
-        speech: Speech::Ours("text"),
+        protocol: Protocol::Ours("text"),
         program: Program::EncryptedPeer("tokio_tls_line"),
     },
     Contender {
         name: "haproxy",
         title: "haproxy, TLS before the floor",
-        speech: Speech::Ours("text"),
+        protocol: Protocol::Ours("text"),
         program: Program::Before(Terminator::Haproxy),
     },
     Contender {
         name: "nginx",
         title: "nginx, TLS before the floor",
-        speech: Speech::Ours("text"),
+        protocol: Protocol::Ours("text"),
         program: Program::Before(Terminator::Nginx),
     },
     Contender {
         name: "stunnel",
         title: "stunnel before the floor",
-        speech: Speech::Ours("text"),
+        protocol: Protocol::Ours("text"),
         program: Program::Before(Terminator::Stunnel),
     },
 ];
@@ -145,7 +145,7 @@ pub static CONTENDERS: [Contender; 15] = [
 static GREETING_FLOOR: Contender = Contender {
     name: FLOOR,
     title: "floor",
-    speech: Speech::Ours("text"),
+    protocol: Protocol::Ours("text"),
     program: Program::Peer("floor", &[BANNER]),
 };
 
@@ -214,7 +214,7 @@ impl Contender {
     /// When it is not installed. The error names the package that has it.
     pub fn start(&self) -> Result<Start, Box<dyn Error>> {
         let ours = |program: &Path| {
-            let Speech::Ours(scheme) = self.speech else {
+            let Protocol::Ours(scheme) = self.protocol else {
                 unreachable!("ours speaks our protocols")
             };
             says_where(program, &["--listen", &format!("{scheme}://127.0.0.1:0")])

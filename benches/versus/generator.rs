@@ -13,7 +13,7 @@ use tinytcp_load::report::{self, Report};
 
 use super::contenders::Contender;
 use super::encryption::Certificate;
-use super::speech::Speech;
+use super::protocol::Protocol;
 
 /// The time that the generator may need in addition to its load, to connect and to close on a busy
 /// machine: once, and per connection.
@@ -196,18 +196,18 @@ fn milliseconds(duration: Duration) -> String {
 
 /// Returns the arguments that name the server and the requests.
 fn target(addr: SocketAddr, contender: &Contender, load: Load) -> Vec<String> {
-    let speech = contender.speech;
+    let protocol = contender.protocol;
     let tls = if contender.is_encrypted() { "+tls" } else { "" };
-    match speech {
+    match protocol {
         _ if load.is_mix => {
-            let greeting = String::from_utf8_lossy(speech.greeting()).replace('\n', r"\n");
+            let greeting = String::from_utf8_lossy(protocol.greeting()).replace('\n', r"\n");
             let requests = MIX.iter().flat_map(|line| ["-m".into(), format!(r"{line}\n")]);
             // The bytes of the answer to `TIME` are not known, so an answer is any line.
             let raw = [format!("tcp{tls}://{addr}"), "--raw".into(), "--greeting".into(), greeting];
             raw.into_iter().chain(["--expect-end".into(), r"\n".into()]).chain(requests).collect()
         }
-        Speech::Ours(scheme) => {
-            let text = speech.text(load.text_len);
+        Protocol::Ours(scheme) => {
+            let text = protocol.text(load.text_len);
             let message = match scheme {
                 "text" => format!("ECHO {text}"),
                 "binary" => format!("echo {text}"),

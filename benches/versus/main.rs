@@ -41,9 +41,9 @@ mod contenders;
 mod encryption;
 mod generator;
 mod processors;
+mod protocol;
 mod rows;
 mod server;
-mod speech;
 mod statistics;
 mod table;
 

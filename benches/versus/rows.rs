@@ -197,10 +197,10 @@ impl Bench {
 
     /// Makes two runs of the same load, the first of which warms up.
     fn cost(&self, load: Load, contender: &Contender) -> Result<Vec<f64>, Box<dyn Error>> {
-        if load.text_len > SHORT_LEN && !contender.speech.carries_text() {
+        if load.text_len > SHORT_LEN && !contender.protocol.carries_text() {
             return Err("no such request".into());
         }
-        if load.is_mix && !contender.speech.answers_any_line() {
+        if load.is_mix && !contender.protocol.answers_any_line() {
             return Err("no such request".into());
         }
         if load.connections > MANY && contender.has_a_thread_each() {
@@ -270,8 +270,8 @@ fn use_and_leave_open(
     contender: &Contender,
     count: usize,
 ) -> Result<Vec<Box<dyn Stream>>, Box<dyn Error>> {
-    let exchange = contender.speech.exchange(SHORT_LEN);
-    let expected = [contender.speech.greeting(), &exchange.answer].concat();
+    let exchange = contender.protocol.exchange(SHORT_LEN);
+    let expected = [contender.protocol.greeting(), &exchange.answer].concat();
     let mut answer = vec![0; expected.len()];
     let config = match contender.is_encrypted() {
         true => Some(encryption::client(&Certificate::of_this_run()?.certificate())?),

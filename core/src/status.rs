@@ -327,9 +327,9 @@ pub struct Status {
     /// The longest time between two waits for events while connections waited for their turn.
     pub longest_round: Duration,
     /// The times between two waits for events while connections waited for their turn.
-    pub rounds: Histogram,
+    pub(crate) rounds: Histogram,
     /// The times in which the process did not run, because it was stopped or had no processor.
-    pub stalls: Histogram,
+    pub(crate) stalls: Histogram,
     /// The connection to the broker; `None` if the server has no bus.
     pub bus: Option<BusStatus>,
 }

@@ -326,11 +326,11 @@ mod showing_the_state {
         assert!(lines[0].ends_with(" 2 of 1000 connections open, 0 bytes in buffers"), "{body}");
         assert!(lines[1].starts_with("text://127.0.0.1:"), "{body}");
         assert!(
-            lines[1].ends_with(": 1 open, 1 accepted, 0 messages, 0 bytes in, 37 bytes out"),
+            lines[1].ends_with(": 1 open, 1 accepted; messages: 0; bytes: 0 in, 37 out"),
             "{body}"
         );
         assert!(
-            lines[2].ends_with(": 1 open, 1 accepted, 0 messages, 36 bytes in, 0 bytes out"),
+            lines[2].ends_with(": 1 open, 1 accepted; messages: 0; bytes: 36 in, 0 out"),
             "{body}"
         );
     }

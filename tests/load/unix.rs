@@ -68,8 +68,8 @@ fn a_killed_or_stopped_server_on_a_unix_socket_is_gone() {
 fn a_missing_or_stale_unix_socket_refuses() {
     let folder = Folder::new("load-missing");
     let url = url("text", &folder.socket());
-    for is_left_behind in [false, true] {
-        if is_left_behind {
+    for is_stale in [false, true] {
+        if is_stale {
             drop(UnixListener::bind(folder.socket()).expect("a free path"));
         }
         let run = measure(&[&url, "-c", "2", "-d", "200ms"]);

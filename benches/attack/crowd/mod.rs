@@ -122,7 +122,7 @@ pub struct Attack {
 }
 
 impl Attack {
-    /// Starts attackers of these kinds on the processor of the generator. If they give way, the
+    /// Starts attackers of these kinds on the processor of the generator. If they yield, the
     /// generator runs first.
     ///
     /// # Errors
@@ -131,15 +131,15 @@ impl Attack {
         kinds: Vec<Kind>,
         target: Target,
         processors: Processors,
-        gives_way: bool,
+        yields: bool,
     ) -> Result<Self, Box<dyn Error>> {
         let is_over = Arc::new(AtomicBool::new(false));
         let crowd = Crowd::new(kinds, target)?;
         let is_over_too = Arc::clone(&is_over);
         let run = move || {
             processors.be_generator()?;
-            if gives_way {
-                give_way()?;
+            if yields {
+                yield_processor()?;
             }
             crowd.run(&is_over_too)
         };
@@ -159,7 +159,7 @@ impl Attack {
 
 /// Lets every other thread of this processor run first, so that the attackers do not delay the
 /// generator of the honest load.
-fn give_way() -> io::Result<()> {
+fn yield_processor() -> io::Result<()> {
     let id = gettid().to_string();
     let status = Command::new("chrt").args(["--idle", "--pid", "0", &id]).status()?;
     if status.success() {

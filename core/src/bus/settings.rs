@@ -160,7 +160,7 @@ impl BusSettings {
 
     /// The authorities that may have signed the certificate of the broker.
     #[must_use]
-    pub const fn authorities(&self) -> Option<&ClientSettings> {
+    pub(crate) const fn authorities(&self) -> Option<&ClientSettings> {
         self.authorities.as_ref()
     }
 
@@ -183,7 +183,7 @@ impl BusSettings {
 
     /// The number of this server on the bus.
     #[must_use]
-    pub const fn origin(&self) -> Origin {
+    pub(crate) const fn origin(&self) -> Origin {
         self.origin
     }
 }

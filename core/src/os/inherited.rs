@@ -41,6 +41,18 @@ impl Inherited {
     }
 }
 
+impl From<TcpListener> for Inherited {
+    fn from(socket: TcpListener) -> Self {
+        Self::Tcp(socket)
+    }
+}
+
+impl From<UnixListener> for Inherited {
+    fn from(socket: UnixListener) -> Self {
+        Self::Unix(socket)
+    }
+}
+
 /// Returns the path of a unix socket, or its abstract name after an `@`.
 fn path(addr: &UnixAddr) -> PathBuf {
     match (addr.as_pathname(), abstract_name(addr)) {

@@ -1,11 +1,12 @@
 //! The protocol `chat`: answers to a few words, commands about rooms that begin with a slash, and
 //! an acknowledgement of all other messages.
 
+use std::fmt::Debug;
 use std::io::Write;
 
 use super::line_or_pause::LineOrPause;
 use super::room_context::News;
-use super::{Context, Next, Output, errors};
+use super::{Context, Next, Output, Protocol, errors};
 use crate::display::plural::plural;
 use crate::wire::line::{is_blank, skip_blanks};
 
@@ -16,7 +17,7 @@ pub const STATUS: &str = "Server is running smoothly on Rust.";
 
 /// Creates the protocol.
 #[must_use]
-pub const fn protocol() -> LineOrPause {
+pub const fn protocol() -> impl Protocol + Copy + Debug {
     LineOrPause::new("chat", answer).with_rooms(append_news)
 }
 

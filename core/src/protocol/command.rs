@@ -54,7 +54,7 @@ impl<'a, 'b> Call<'a, 'b> {
 pub type Outcome = Result<Next, &'static str>;
 
 /// The function of a command.
-pub type Run = dyn Fn(&mut Call<'_, '_>) -> Outcome + Send + Sync;
+pub(super) type Run = dyn Fn(&mut Call<'_, '_>) -> Outcome + Send + Sync;
 
 /// A command. Its key is a word in `text` and a code in `binary`.
 pub struct Command<K> {
@@ -64,7 +64,7 @@ pub struct Command<K> {
     /// show an empty one.
     pub usage: &'static str,
     /// Its function.
-    pub run: Box<Run>,
+    pub(super) run: Box<Run>,
     /// True if it exists only for clients whose certificate names them.
     pub(super) needs_client_name: bool,
 }

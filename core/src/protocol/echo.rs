@@ -1,14 +1,16 @@
 //! The protocol `echo`: each answer is a prefix and the message.
 
+use std::fmt::Debug;
+
 use super::line_or_pause::LineOrPause;
-use super::{Context, Next};
+use super::{Context, Next, Protocol};
 
 /// The prefix of each answer.
 pub const PREFIX: &str = "Server received: ";
 
 /// Creates the protocol.
 #[must_use]
-pub const fn protocol() -> LineOrPause {
+pub const fn protocol() -> impl Protocol + Copy + Debug {
     LineOrPause::new("echo", answer)
 }
 

@@ -40,7 +40,7 @@ pub mod echo;
 pub mod errors;
 #[cfg(any(test, feature = "testing"))]
 pub mod harness;
-pub mod line_or_pause;
+mod line_or_pause;
 pub mod output;
 mod room_commands;
 mod room_context;

@@ -25,7 +25,7 @@ impl<'a> Output<'a> {
 
     /// Creates an output at the end of `buffer`, which grows by blocks of `pool`.
     #[must_use]
-    pub fn new(buffer: &'a mut Buffer, pool: &'a mut Pool) -> Self {
+    pub(crate) fn new(buffer: &'a mut Buffer, pool: &'a mut Pool) -> Self {
         Self { block: buffer.block(pool), pool }
     }
 

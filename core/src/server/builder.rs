@@ -130,6 +130,7 @@ impl Builder {
     }
 }
 
+#[doc(hidden)] // for the program, which reads its configuration as a whole
 impl From<Config> for Builder {
     fn from(config: Config) -> Self {
         Self { config, signals: Vec::new() }

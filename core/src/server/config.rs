@@ -54,7 +54,7 @@ pub struct Listener {
     /// they ask for it too. The kernel spreads new connections over all of them (`SO_REUSEPORT`).
     pub shares_ports: bool,
     /// The open socket of the only endpoint, if another program has opened it.
-    pub inherited: Option<Arc<Inherited>>,
+    pub(super) inherited: Option<Arc<Inherited>>,
 }
 
 impl Listener {
@@ -72,11 +72,16 @@ impl Listener {
         }
     }
 
-    /// Creates a required listener for `protocol` on a socket that another program has opened.
+    /// Creates a required listener for `protocol` on a socket that another program has opened: a
+    /// `TcpListener` or a `UnixListener` of the standard library.
     ///
     /// # Errors
     /// When the socket does not listen.
-    pub fn inherited(socket: Inherited, protocol: Arc<dyn Protocol>) -> io::Result<Self> {
+    pub fn inherited(
+        socket: impl Into<Inherited>,
+        protocol: Arc<dyn Protocol>,
+    ) -> io::Result<Self> {
+        let socket = socket.into();
         let listener = Self::new([socket.endpoint()?], protocol);
         Ok(Self { inherited: Some(Arc::new(socket)), ..listener })
     }
@@ -116,7 +121,7 @@ impl Listener {
 
     /// Returns the part of the listener that the loop uses.
     #[must_use]
-    pub fn service(&self) -> Service {
+    pub(super) fn service(&self) -> Service {
         Service {
             protocol: Arc::clone(&self.protocol),
             proxies: self.proxies.clone(),
@@ -170,6 +175,12 @@ impl Service {
 impl From<Arc<dyn Protocol>> for Service {
     fn from(protocol: Arc<dyn Protocol>) -> Self {
         Self { protocol, proxies: None, tls: None }
+    }
+}
+
+impl From<Listener> for Service {
+    fn from(listener: Listener) -> Self {
+        listener.service()
     }
 }
 

@@ -10,6 +10,7 @@
 //! records for which the input had no room.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 
 use rustls::pki_types::UnixTime;
@@ -158,7 +159,7 @@ impl Layer {
     /// When the settings are unusable. No peer can cause an error.
     pub fn new(settings: &TlsSettings, raw: Buffer) -> Result<Self, LayerError> {
         Ok(Self {
-            tls: UnbufferedServerConnection::new(settings.config().clone())?,
+            tls: UnbufferedServerConnection::new(Arc::clone(&settings.config))?,
             raw,
             sealed: Buffer::default(),
             seen: 0,

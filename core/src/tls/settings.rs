@@ -23,7 +23,7 @@ use super::identity::{self, Identity, Source};
 /// data, and no negotiation of an application protocol.
 #[derive(Clone)]
 pub struct TlsSettings {
-    config: Arc<ServerConfig>,
+    pub(super) config: Arc<ServerConfig>,
     certificates: Arc<[Certificate]>,
     /// The certificates of the authorities that sign those of clients; empty if no client needs
     /// one.
@@ -64,6 +64,7 @@ impl TlsSettings {
     }
 
     /// The configuration of the TLS library.
+    #[cfg(any(test, feature = "testing"))]
     #[must_use]
     pub const fn config(&self) -> &Arc<ServerConfig> {
         &self.config

@@ -7,10 +7,11 @@ use mio::net::TcpStream;
 use tinytcp_cli::target::ProtocolName;
 use tinytcp_core::display::escape::{front, shown};
 
+use super::counters::{Counters, Violation};
 use super::payload::Payload;
 use super::room::Room;
-use super::tally::{Tally, Violation};
 use super::wire::{self, Arrival};
+use crate::measurement::format::plural;
 
 /// The state of a member.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,7 +64,7 @@ pub struct Surroundings<'a> {
     /// Time since the start of the run.
     pub now: Duration,
     pub room: &'a mut Room,
-    pub tally: &'a mut Tally,
+    pub counters: &'a mut Counters,
 }
 
 impl Member {
@@ -186,19 +187,20 @@ impl Member {
     /// choose how long the order of its room gets.
     fn take_missed(&mut self, count: u64, around: &mut Surroundings<'_>) {
         let index = self.index;
-        if count > around.tally.sent.saturating_sub(self.received + self.missed) {
-            return around.tally.violations.add(Violation::Miscounted, 1, || {
-                format!("member {index} was told that it missed {count} messages, more than exist")
+        if count > around.counters.sent.saturating_sub(self.received + self.missed) {
+            return around.counters.violations.add(Violation::Miscounted, 1, || {
+                let messages = plural(count, "message");
+                format!("member {index} got MISSED for {messages}, more than exist")
             });
         }
         self.missed += count;
-        around.tally.missed += count;
+        around.counters.missed += count;
     }
 
     fn take_message(&mut self, text: &[u8], around: &mut Surroundings<'_>) {
         let index = self.index;
-        let sent = around.tally.sent;
-        let violations = &mut around.tally.violations;
+        let sent = around.counters.sent;
+        let violations = &mut around.counters.violations;
         let message = Payload::parse(text, around.size).filter(|message| {
             (message.publisher as usize) < self.next.len() && u64::from(message.number) < sent
         });
@@ -237,20 +239,20 @@ impl Member {
                 )
             });
         }
-        around.tally.delivered += 1;
-        around.tally.received_bytes += text.len() as u64;
-        around.tally.recent.record(around.now.saturating_sub(Duration::from_nanos(due_ns)), 1);
+        around.counters.delivered += 1;
+        around.counters.received_bytes += text.len() as u64;
+        around.counters.recent.record(around.now.saturating_sub(Duration::from_nanos(due_ns)), 1);
     }
 
     fn take_answer(&mut self, reached: Option<u64>, around: &mut Surroundings<'_>) {
         let Some(publisher) = self.publisher else { return };
-        around.tally.accepted += 1;
+        around.counters.accepted += 1;
         around.room.accepted[publisher] += 1;
         self.unanswered = self.unanswered.saturating_sub(1);
         let others = around.room.members.saturating_sub(1);
         let is_known = !around.room.has_changed && !around.room.has_silent;
         if is_known && reached != Some(others) {
-            around.tally.violations.add(Violation::Miscounted, 1, || {
+            around.counters.violations.add(Violation::Miscounted, 1, || {
                 format!("publisher {publisher} was told {reached:?} members instead of {others}")
             });
         }
@@ -263,7 +265,7 @@ impl Member {
             .unanswered
             .checked_sub(1)
             .ok_or_else(|| Ended(format!("the server sent ERROR {token}")))?;
-        *around.tally.refused.entry(token).or_default() += 1;
+        *around.counters.refused.entry(token).or_default() += 1;
         Ok(())
     }
 
@@ -281,20 +283,20 @@ mod tests {
     use crate::broadcast::payload::SIZE_MIN;
 
     /// Lets a member receive `lines` after `sent` messages were sent. Returns the counts.
-    fn received(sent: u64, lines: &str) -> Tally {
+    fn received(sent: u64, lines: &str) -> Counters {
         let mut member = Member::new(0, 0, None, 1);
         member.phase = Phase::Joined;
-        let (mut room, mut tally) = (Room::new(1), Tally { sent, ..Tally::default() });
+        let (mut room, mut counters) = (Room::new(1), Counters { sent, ..Counters::default() });
         let mut around = Surroundings {
             protocol: ProtocolName::Text,
             size: SIZE_MIN,
             now: Duration::ZERO,
             room: &mut room,
-            tally: &mut tally,
+            counters: &mut counters,
         };
         let used = member.take_all(lines.as_bytes(), &mut around, b"").expect("lines of a member");
         assert_eq!(used, lines.len());
-        tally
+        counters
     }
 
     fn message(number: u32) -> String {
@@ -304,22 +306,23 @@ mod tests {
 
     #[test]
     fn a_message_that_no_publisher_has_sent_is_damaged() {
-        let tally = received(1, &message(u32::MAX).repeat(2));
-        assert_eq!((tally.violations.damaged_count, tally.delivered), (2, 0));
+        let counters = received(1, &message(u32::MAX).repeat(2));
+        assert_eq!((counters.violations.damaged_count, counters.delivered), (2, 0));
     }
 
     #[test]
     fn more_missed_messages_than_exist_are_miscounted() {
         for line in ["MISSED 2\n", "MISSED 18446744073709551615\n"] {
-            let tally = received(1, &[line, line, &message(0)].concat());
-            let counts = (tally.violations.miscounted_count, tally.missed, tally.delivered);
+            let counters = received(1, &[line, line, &message(0)].concat());
+            let counts =
+                (counters.violations.miscounted_count, counters.missed, counters.delivered);
             assert_eq!(counts, (2, 0, 1), "{line}");
         }
     }
 
     #[test]
     fn messages_and_those_that_were_missed_are_counted() {
-        let tally = received(3, &format!("{}MISSED 1\n{}", message(0), message(2)));
-        assert_eq!((tally.delivered, tally.missed, tally.violations.total()), (2, 1, 0));
+        let counters = received(3, &format!("{}MISSED 1\n{}", message(0), message(2)));
+        assert_eq!((counters.delivered, counters.missed, counters.violations.total()), (2, 1, 0));
     }
 }

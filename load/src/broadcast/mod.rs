@@ -11,10 +11,11 @@
 //!   when it was due.
 //! - `room`: the order in which the members of a room receive its messages.
 //! - `member`: one connection, and what it has received so far.
-//! - [`tally`]: the counts of all members, and the violations.
+//! - [`counters`]: the counts of all members, and the violations.
 //! - `opening`: members connect and join; [`run`]: they publish and read, in one thread.
 //! - [`report`]: the outcome as text and JSON; `words`: its text.
 
+pub mod counters;
 mod member;
 mod opening;
 pub mod payload;
@@ -22,6 +23,5 @@ pub mod report;
 mod room;
 pub mod run;
 pub mod settings;
-pub mod tally;
 pub mod wire;
 mod words;

@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Local, SecondsFormat};
 use serde::{Deserialize, Serialize};
 
+use super::counters::Violations;
 use super::run::BroadcastOutcome;
 use super::settings::BroadcastSettings;
-use super::tally::Violations;
 use crate::judgement::gates::{Gate, GateResult, Measurements};
 use crate::measurement::averages::{per_second, share};
 use crate::measurement::latency::Latency;
@@ -144,17 +144,17 @@ impl BroadcastReport {
     #[must_use]
     pub fn new(settings: &BroadcastSettings, outcome: BroadcastOutcome, gates: &[Gate]) -> Self {
         let verdict = verdict(settings, &outcome);
-        let tally = outcome.tally;
+        let counters = outcome.counters;
         let delivering_s = outcome.last_delivery.max(outcome.ran).as_secs_f64();
-        let correct_per_s = per_second(tally.delivered, delivering_s);
+        let correct_per_s = per_second(counters.delivered, delivering_s);
         let nothing = Latency::default();
         let measured = Measurements {
-            reply: &tally.latency,
+            reply: &counters.latency,
             connect: &nothing,
             handshake: None,
             first_byte: &nothing,
-            correct: tally.delivered,
-            errors: tally.errors(),
+            correct: counters.delivered,
+            errors: counters.errors(),
             replies_per_s: correct_per_s,
             connections: outcome.joined.count as u64,
         };
@@ -182,25 +182,25 @@ impl BroadcastReport {
             members: ReportMembers {
                 joined_count: outcome.joined.count as u64,
                 joining_s: outcome.joined.took.as_secs_f64(),
-                lost_count: tally.lost_members,
-                lost_silent_count: tally.lost_silent_members,
+                lost_count: counters.lost_members,
+                lost_silent_count: counters.lost_silent_members,
                 first_loss: outcome.first_loss,
             },
             messages: ReportMessages {
-                due_count: tally.due,
-                sent_count: tally.sent,
-                accepted_count: tally.accepted,
-                refused: tally.refused,
+                due_count: counters.due,
+                sent_count: counters.sent,
+                accepted_count: counters.accepted,
+                refused: counters.refused,
             },
             deliveries: ReportDeliveries {
-                correct_count: tally.delivered,
-                missed_count: tally.missed,
+                correct_count: counters.delivered,
+                missed_count: counters.missed,
                 correct_per_s,
-                received_bytes: tally.received_bytes,
+                received_bytes: counters.received_bytes,
             },
-            violations: tally.violations,
-            latency: Distribution(tally.latency),
-            lag: Distribution(tally.lag),
+            violations: counters.violations,
+            latency: Distribution(counters.latency),
+            lag: Distribution(counters.lag),
             generator_cpu_ratio: share(outcome.cpu.busy.as_secs_f64(), delivering_s),
         }
     }
@@ -232,14 +232,14 @@ impl BroadcastReport {
 }
 
 fn verdict(settings: &BroadcastSettings, outcome: &BroadcastOutcome) -> BroadcastVerdict {
-    let tally = &outcome.tally;
+    let counters = &outcome.counters;
     let flaws = [
         (outcome.joined.count < settings.members, BroadcastVerdict::NotJoined),
-        (tally.violations.total() > 0, BroadcastVerdict::Violated),
-        (tally.delivered == 0, BroadcastVerdict::NothingDelivered),
-        (tally.lost_members > 0, BroadcastVerdict::MembersLost),
+        (counters.violations.total() > 0, BroadcastVerdict::Violated),
+        (counters.delivered == 0, BroadcastVerdict::NothingDelivered),
+        (counters.lost_members > 0, BroadcastVerdict::MembersLost),
         (outcome.interrupted_by.is_some(), BroadcastVerdict::Interrupted),
-        (tally.refused_count() > 0, BroadcastVerdict::Refused),
+        (counters.refused_count() > 0, BroadcastVerdict::Refused),
     ];
     let found = flaws.into_iter().find(|(is_flawed, _)| *is_flawed);
     found.map_or(BroadcastVerdict::Valid, |(_, verdict)| verdict)

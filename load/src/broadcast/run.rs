@@ -7,17 +7,18 @@ use std::time::{Duration, Instant, SystemTime};
 use mio::event::Event;
 use mio::{Events, Poll, Token};
 
+use super::counters::{Counters, Violation};
 use super::member::{Ended, Member, Phase, Surroundings};
 use super::opening::{self, Joined, Opening};
 use super::payload::Payload;
 use super::room::Room;
 use super::settings::BroadcastSettings;
-use super::tally::{Tally, Violation};
 use super::wire;
 use crate::engine::cpu_usage::CpuUsage;
 use crate::engine::interruption::Interruption;
 use crate::engine::timer::Timer;
 use crate::error::LoadError;
+use crate::measurement::format::plural;
 use crate::measurement::latency::Latency;
 use crate::measurement::outcome::Slice;
 
@@ -59,7 +60,7 @@ pub struct BroadcastOutcome {
     /// The members that joined.
     pub joined: Joined,
     /// All counts.
-    pub tally: Tally,
+    pub counters: Counters,
     /// Processor time of the generator while it published and read.
     pub cpu: CpuUsage,
     /// The reason why the first connection was lost, or not opened.
@@ -96,13 +97,13 @@ pub fn run(
         run.check_completeness();
     }
     observer.finish();
-    run.tally.take_recent();
+    run.counters.take_recent();
     Ok(BroadcastOutcome {
         started,
         ran,
         last_delivery: run.last_delivery,
         joined,
-        tally: run.tally,
+        counters: run.counters,
         cpu,
         first_loss: run.first_loss,
         interrupted_by: interruption.signal(),
@@ -120,7 +121,7 @@ struct Run<'a> {
     publishers: Vec<usize>,
     opening: Opening,
     joined: usize,
-    tally: Tally,
+    counters: Counters,
     block: Vec<u8>,
     start: Instant,
     last_delivery: Duration,
@@ -151,7 +152,7 @@ impl<'a> Run<'a> {
             publishers: (0..settings.rooms * settings.publishers).collect(),
             opening: Opening::new(),
             joined: 0,
-            tally: Tally::default(),
+            counters: Counters::default(),
             block: vec![0; BLOCK_BYTES],
             start: Instant::now(),
             last_delivery: Duration::ZERO,
@@ -223,8 +224,8 @@ impl<'a> Run<'a> {
     }
 
     fn arrived(&self) -> u64 {
-        let tally = &self.tally;
-        tally.delivered + tally.missed + tally.accepted + tally.violations.total()
+        let counters = &self.counters;
+        counters.delivered + counters.missed + counters.accepted + counters.violations.total()
     }
 
     fn is_incomplete(&self) -> bool {
@@ -239,7 +240,7 @@ impl<'a> Run<'a> {
 
     /// Counts the deliveries that never came, and those that `MISSED` counted in excess.
     fn check_completeness(&mut self) {
-        let mut violations = std::mem::take(&mut self.tally.violations);
+        let mut violations = std::mem::take(&mut self.counters.violations);
         for member in self.readers() {
             let (room, index) = (&self.rooms[member.room], member.index);
             let outstanding = member.outstanding(room);
@@ -249,29 +250,31 @@ impl<'a> Run<'a> {
             let is_exact = member.publisher.is_none() && !room.has_changed;
             if outstanding > 0 {
                 violations.add(Violation::Lost, count, || {
-                    format!("member {index} did not get {count} messages, without MISSED")
+                    let messages = plural(count, "message");
+                    format!("member {index} did not get {messages}, without MISSED")
                 });
             } else if outstanding < 0 && is_exact {
                 violations.add(Violation::Miscounted, count, || {
-                    format!("member {index} got {count} messages too many, MISSED included")
+                    let messages = plural(count, "message");
+                    format!("member {index} got {messages} too many, MISSED included")
                 });
             }
         }
-        self.tally.violations = violations;
+        self.counters.violations = violations;
     }
 
     /// Returns the time at which the next message is due.
     fn next_due(&self) -> Duration {
-        Duration::try_from_secs_f64(self.tally.due as f64 / self.settings.rate)
+        Duration::try_from_secs_f64(self.counters.due as f64 / self.settings.rate)
             .unwrap_or(Duration::MAX)
     }
 
     fn publish_one(&mut self) {
         let due = self.next_due();
-        let round = usize::try_from(self.tally.due).unwrap_or(usize::MAX);
+        let round = usize::try_from(self.counters.due).unwrap_or(usize::MAX);
         let index = self.publishers[round % self.publishers.len()];
         let number = u32::try_from(round / self.publishers.len()).unwrap_or(u32::MAX);
-        self.tally.due += 1;
+        self.counters.due += 1;
         let member = &mut self.members[index];
         let Some(publisher) = member.publisher.filter(|_| member.phase == Phase::Joined) else {
             return;
@@ -283,8 +286,8 @@ impl<'a> Run<'a> {
         };
         let mut command = Vec::new();
         wire::append_say(self.settings.protocol, &payload.text(self.settings.size), &mut command);
-        self.tally.lag.record(self.start.elapsed().saturating_sub(due), 1);
-        self.tally.sent += 1;
+        self.counters.lag.record(self.start.elapsed().saturating_sub(due), 1);
+        self.counters.sent += 1;
         member.unanswered += 1;
         if let Err(ended) = member.send(&command) {
             self.lose(index, ended);
@@ -327,17 +330,17 @@ impl<'a> Run<'a> {
             return if is_over { Err(Ended("the server closed it".into())) } else { Ok(()) };
         }
         let was_joined = member.phase == Phase::Joined;
-        let delivered = self.tally.delivered;
+        let delivered = self.counters.delivered;
         let now = self.start.elapsed();
         let mut around = Surroundings {
             protocol: self.settings.protocol,
             size: self.settings.size,
             now,
             room: &mut self.rooms[member.room],
-            tally: &mut self.tally,
+            counters: &mut self.counters,
         };
         let read = member.read(&mut self.block, &mut around, &join);
-        if self.tally.delivered > delivered {
+        if self.counters.delivered > delivered {
             self.last_delivery = now;
         }
         if !was_joined && member.phase == Phase::Joined {
@@ -369,8 +372,8 @@ impl<'a> Run<'a> {
                 room.members -= 1;
                 room.has_changed = true;
                 let lost = match member.is_silent {
-                    true => &mut self.tally.lost_silent_members,
-                    false => &mut self.tally.lost_members,
+                    true => &mut self.counters.lost_silent_members,
+                    false => &mut self.counters.lost_members,
                 };
                 *lost += 1;
             }
@@ -390,8 +393,8 @@ impl<'a> Run<'a> {
 
     fn show_step(&mut self, observer: &mut impl BroadcastObserver) {
         let elapsed = self.start.elapsed();
-        let tally = &self.tally;
-        let counts = (tally.sent, tally.delivered, tally.errors());
+        let counters = &self.counters;
+        let counts = (counters.sent, counters.delivered, counters.errors());
         let slice = Slice {
             start: self.stepped,
             length: elapsed.saturating_sub(self.stepped),
@@ -399,7 +402,7 @@ impl<'a> Run<'a> {
             correct: counts.1 - self.last_step.1,
             errors: counts.2.saturating_sub(self.last_step.2),
             open: self.members.iter().filter(|member| member.stream.is_some()).count(),
-            latency: self.tally.take_recent(),
+            latency: self.counters.take_recent(),
             handshake: Latency::default(),
         };
         (self.last_step, self.stepped) = (counts, elapsed);

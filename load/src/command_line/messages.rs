@@ -10,6 +10,7 @@ use tinytcp_core::wire::frame::HEADER_LEN;
 
 use super::arguments::Arguments;
 use crate::error::{LoadError, UsageError};
+use crate::measurement::format::plural;
 use crate::traffic::messages::message::{ExpectedReply, Framing, ScriptMessage};
 use crate::traffic::messages::template::TemplateMessage;
 use crate::traffic::messages::{list, mix, protocols, raw, steps_file};
@@ -234,8 +235,8 @@ fn replies(arguments: &Arguments, count: usize) -> Result<Vec<RawReply>, LoadErr
         given if given == count => Ok(replies),
         given => Err(LoadError::Usage(
             format!(
-                "{count} messages have {given} expected replies: give one for all of them, or one \
-                 for each"
+                "{} have {given} expected replies: give one for all of them, or one for each",
+                plural(count as u64, "message")
             )
             .into(),
         )),

@@ -66,7 +66,7 @@ const LINTS: [&str; 7] = [
 ];
 
 /// The modules of the load generator. A module uses itself and the modules before it.
-const ROOMS: [&str; 7] =
+const LOAD_MODULES: [&str; 7] =
     ["measurement", "traffic", "engine", "judgement", "report", "broadcast", "command_line"];
 
 /// The members of the workspace.
@@ -215,14 +215,15 @@ fn imports_go_down_and_what_is_forbidden_is_not_there() {
 #[test]
 fn the_modules_of_the_load_generator_import_downwards() {
     let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("load/src");
-    let height = |room: &str| ROOMS.iter().position(|name| *name == room);
-    for room in ROOMS {
+    let height = |module: &str| LOAD_MODULES.iter().position(|name| *name == module);
+    for module in LOAD_MODULES {
         let mut files = Vec::new();
-        library_files(&src.join(room), &mut files);
+        library_files(&src.join(module), &mut files);
         for file in files {
             let path = file.strip_prefix(&src).expect("found below it").to_str().expect("ASCII");
             let code = production_code(&fs::read_to_string(&file).expect("a readable source"));
-            let higher = imports(path, &code).into_iter().find(|used| height(used) > height(room));
+            let higher =
+                imports(path, &code).into_iter().find(|used| height(used) > height(module));
             assert_eq!(higher, None, "{path} uses a module above it");
         }
     }
@@ -251,10 +252,10 @@ fn every_module_of_the_library_has_a_floor() {
 }
 
 /// The most names that the library offers. A new one needs a reason.
-const FACADE_NAMES_MAX: usize = 44;
+const FACADE_NAMES_MAX: usize = 48;
 
 #[test]
-fn the_library_offers_at_most_forty_four_names() {
+fn the_library_offers_at_most_forty_eight_names() {
     let facade =
         include_str!("../../../src/lib.rs").split("pub mod testing").next().unwrap_or_default();
     let exports = facade.split("pub use ").skip(1).filter_map(|rest| rest.split(';').next());

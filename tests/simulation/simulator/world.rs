@@ -96,7 +96,6 @@ fn drive(network: &Shared) -> Counters {
             Some(settings) => listener.encrypted(settings),
             None => listener,
         }
-        .service()
     };
     let services = listeners.into_iter().map(watched);
     let mut event_loop = EventLoop::new(SimulatedKernel(network.clone()), services, &config);

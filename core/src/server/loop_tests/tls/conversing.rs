@@ -150,7 +150,7 @@ fn a_client_that_reads_nothing_is_not_read_from() {
 }
 
 #[test]
-fn the_server_renews_its_keys_before_they_have_sealed_too_many_records() {
+fn keys_are_renewed_before_they_seal_too_many_records() {
     let settings = settings_for_records(&TLS13, 8);
     let listener = Listener::new([], Arc::new(Text::new())).encrypted(settings);
     let mut harness = LoopHarness::with_listeners(vec![listener.service()], Settings::default());

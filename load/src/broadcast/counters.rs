@@ -83,7 +83,7 @@ impl Violations {
 
 /// The counts of a run.
 #[derive(Clone, Debug, Default)]
-pub struct Tally {
+pub struct Counters {
     /// Messages that were due.
     pub due: u64,
     /// Messages that were written to their connections.
@@ -107,13 +107,13 @@ pub struct Tally {
     /// The time from the moment at which a message was due to its delivery, without those in
     /// `recent`.
     pub latency: Latency,
-    /// The latencies since the last call of [`Tally::take_recent`].
+    /// The latencies since the last call of [`Counters::take_recent`].
     pub recent: Latency,
     /// The delay with which messages were sent.
     pub lag: Latency,
 }
 
-impl Tally {
+impl Counters {
     /// Adds the recent latencies to the others, and returns them.
     pub fn take_recent(&mut self) -> Latency {
         let recent = std::mem::take(&mut self.recent);

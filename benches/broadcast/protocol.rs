@@ -3,9 +3,9 @@
 /// The longest name of the subject.
 pub const ROOM: &str = "bench";
 
-/// A server, by its protocol.
+/// The protocol of a server.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Tongue {
+pub enum Protocol {
     Ours,
     Redis,
     Nats,
@@ -17,7 +17,7 @@ pub struct Exchange {
     pub answer_end: &'static [u8],
 }
 
-impl Tongue {
+impl Protocol {
     pub const ALL: [Self; 3] = [Self::Ours, Self::Redis, Self::Nats];
 
     pub const fn name(self) -> &'static str {

@@ -2,7 +2,7 @@
 
 /// The protocol of a server.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Speech {
+pub enum Protocol {
     /// One of our protocols, by the scheme of its URLs.
     Ours(&'static str),
     /// Lines or any bytes, which come back unchanged.
@@ -19,7 +19,7 @@ pub struct Exchange {
     pub answer: Vec<u8>,
 }
 
-impl Speech {
+impl Protocol {
     /// The bytes that the server sends first.
     pub fn greeting(self) -> &'static [u8] {
         match self {
