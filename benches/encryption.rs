@@ -19,7 +19,7 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, ServerConnection};
 use tinytcp_core::buffers::buffer::Buffer;
-use tinytcp_core::buffers::pool::Pool;
+use tinytcp_core::buffers::pool::{BLOCK_LEN, Pool};
 use tinytcp_core::tls::layer::{Layer, RECORD_BYTES_MAX, Step};
 use tinytcp_core::tls::settings::TlsSettings;
 
@@ -99,12 +99,10 @@ impl Server for Ours {
 
     fn receive(&mut self, mut sealed: &[u8], answer: &mut Vec<u8>) {
         while !sealed.is_empty() {
-            let raw = self.layer.raw_with_room(&mut self.pool);
-            let room = raw.spare();
-            let count = room.len().min(sealed.len());
-            room[..count].copy_from_slice(&sealed[..count]);
-            raw.commit(count);
-            sealed = &sealed[count..];
+            let raw = self.layer.raw_mut();
+            let (piece, rest) = sealed.split_at(sealed.len().min(BLOCK_LEN - raw.len()));
+            raw.append(piece, &mut self.pool);
+            sealed = rest;
             if self.is_established {
                 while self.layer.has_unopened() {
                     self.message.make_room(RECORD_BYTES_MAX, &mut self.pool);

@@ -151,11 +151,10 @@ impl Server {
     /// Feeds `bytes` to the layer, as many at a time as it has room for.
     fn receive(&mut self, mut bytes: &[u8]) -> Result<(), LayerError> {
         while !bytes.is_empty() && !self.layer.has_ended() {
-            let raw = self.layer.raw_with_room(&mut self.pool);
-            let (piece, rest) = bytes.split_at(bytes.len().min(raw.spare().len()));
+            let raw = self.layer.raw_mut();
+            let (piece, rest) = bytes.split_at(bytes.len().min(BLOCK_LEN - raw.len()));
             assert!(!piece.is_empty(), "the layer is full and waits");
-            raw.spare()[..piece.len()].copy_from_slice(piece);
-            raw.commit(piece.len());
+            raw.append(piece, &mut self.pool);
             bytes = rest;
             let result = self.advance();
             self.take();

@@ -150,6 +150,27 @@ impl Block {
         self.capacity() - self.end as usize
     }
 
+    /// The storage after its first `len` bytes, for bytes that others will precede. The caller fills
+    /// its front and calls [`Block::join`].
+    ///
+    /// # Panics
+    /// If the block is not empty, or shorter than `len`.
+    #[inline]
+    pub fn spare_after(&mut self, len: usize) -> &mut [u8] {
+        assert!(self.is_empty(), "{} bytes are in the block", self.len());
+        &mut self.storage_mut()[len..]
+    }
+
+    /// Makes a queue of a copy of `front` and the first `count` bytes of [`Block::spare_after`].
+    ///
+    /// # Panics
+    /// If the block is not empty, or there is no room for all of them.
+    #[inline]
+    pub fn join(&mut self, front: &[u8], count: usize) {
+        self.spare_after(0)[..front.len()].copy_from_slice(front);
+        self.commit(front.len() + count);
+    }
+
     /// Appends the first `count` bytes of [`Block::spare`] to the queue.
     ///
     /// # Panics

@@ -6,11 +6,6 @@
 use crate::buffers::block::Block;
 use crate::buffers::pool::{BLOCK_LEN, Pool, block_len};
 
-/// Up to this length, the beginning of a message is copied to a working block whenever more bytes
-/// arrive. A longer one stays in a block of its own, whose length doubles when it is full. So a
-/// long message that arrives byte by byte is not copied for each byte.
-const SHORT_LEN: usize = BLOCK_LEN / 16;
-
 /// A queue of bytes.
 #[derive(Debug, Default)]
 pub struct Buffer(Option<Box<Block>>);
@@ -102,8 +97,61 @@ impl Buffer {
         }
     }
 
+    /// Calls `read` with free storage. It fills the front and returns how many bytes it has written
+    /// and for how many there was room, or `None`. The bytes are then appended.
+    ///
+    /// ```text
+    ///   piece           [ old ]
+    ///   working block   [     | new         ]      old bytes are copied in, or new ones out
+    /// ```
+    ///
+    /// A buffer that is shorter than a working block gets one, so that a single read can return a
+    /// whole message. Either the old bytes are then copied before the new ones, or the new ones
+    /// after the old ones, whichever are fewer. So a long message that arrives byte by byte is not
+    /// copied for each byte. Without this, a line of 60,000 bytes in a pipeline takes four reads
+    /// instead of one, and costs 1.28 times as much: server CPU of
+    /// `tinytcp-load -c 8 -P 4 --size 60000`.
+    ///
+    /// # Errors
+    /// Those of `read`.
+    #[inline]
+    pub fn read<E>(
+        &mut self,
+        pool: &mut Pool,
+        read: impl FnOnce(&mut [u8]) -> Result<Option<(usize, usize)>, E>,
+    ) -> Result<Option<(usize, usize)>, E> {
+        if let Some(own) = self.0.as_mut().filter(|own| own.capacity() >= BLOCK_LEN) {
+            let result = read(own.spare());
+            if let Ok(Some((count, _))) = result {
+                own.commit(count);
+            }
+            return result;
+        }
+        let mut block = pool.lend(BLOCK_LEN);
+        let held = self.len();
+        let result = read(block.spare_after(held));
+        let Ok(Some((count, _))) = result else {
+            pool.take_back(block);
+            return result;
+        };
+        if count < held && self.append_within(&block.spare_after(held)[..count]) {
+            pool.take_back(block);
+        } else {
+            block.join(self.bytes(), count);
+            self.release(pool);
+            self.0 = Some(block);
+        }
+        result
+    }
+
+    /// Appends a copy of `bytes` if the present block has room for them.
+    fn append_within(&mut self, bytes: &[u8]) -> bool {
+        self.0.as_mut().is_some_and(|own| own.append(bytes))
+    }
+
     /// Returns the length of the block that the next read needs, if `missing` more bytes complete
-    /// the first message. Returns `None` if the present block is long enough once it is compact.
+    /// the first message. Returns `None` if the present block is long enough once it is compact, or
+    /// if it is shorter than a working block, which [`Buffer::read`] then uses.
     ///
     /// The length depends on the bytes received, never on the length that the peer claims. It is at
     /// most twice the bytes received plus a sixteenth of them, and at most a working block more
@@ -113,9 +161,7 @@ impl Buffer {
     pub fn block_wanted(&self, missing: Option<usize>) -> Option<usize> {
         let len = self.len();
         let missing = missing.unwrap_or(usize::MAX);
-        if len <= SHORT_LEN {
-            (self.capacity() < BLOCK_LEN).then_some(BLOCK_LEN)
-        } else if self.capacity() - len >= missing.min(len / 2) {
+        if self.capacity() < BLOCK_LEN || self.capacity() - len >= missing.min(len / 2) {
             None
         } else {
             let complete = len.saturating_add(missing.max(BLOCK_LEN));
@@ -145,7 +191,8 @@ impl Buffer {
     }
 
     /// Returns to the pool the storage that the bytes do not need. Without bytes that is all of it;
-    /// else the bytes are moved to the smallest block that holds them.
+    /// else the bytes are moved to the smallest block that holds them. What is held is then at most
+    /// 4.25 times as long as the bytes.
     ///
     /// A block that is only one size too large is kept. Growing doubles the size, and shrinking by
     /// one size would undo that: a message that arrives byte by byte would be copied for each byte.
@@ -153,7 +200,7 @@ impl Buffer {
     pub fn shrink(&mut self, pool: &mut Pool) {
         if self.is_empty() {
             self.release(pool);
-        } else if self.capacity() > 2 * block_len(self.len()) {
+        } else if self.capacity() > block_len(block_len(self.len()).saturating_mul(2)) {
             let _is_moved = self.move_to(self.len(), pool);
         }
     }
@@ -180,6 +227,17 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    /// Reads as many of `bytes` as there is room for, and returns how many.
+    fn receive(buffer: &mut Buffer, bytes: &[u8], pool: &mut Pool) -> usize {
+        let read = buffer.read(pool, |room| {
+            let count = bytes.len().min(room.len());
+            room[..count].copy_from_slice(&bytes[..count]);
+            Ok::<_, ()>(Some((count, room.len())))
+        });
+        let (count, _) = read.expect("it reads").expect("bytes are there");
+        count
+    }
+
     fn filled(len: usize, pool: &mut Pool) -> Buffer {
         let mut buffer = Buffer::default();
         buffer.append(&vec![b'x'; len], pool);
@@ -197,14 +255,14 @@ mod tests {
     }
 
     #[test]
-    fn a_shrunk_buffer_holds_at_most_four_times_its_bytes() {
+    fn a_shrunk_buffer_holds_at_most_a_multiple_of_its_bytes() {
         let mut pool = Pool::new(1 << 30);
-        for len in [1, 64, 1000, 4097, 30_000, 300_000, 3_000_000] {
+        for len in [1, 64, 1000, 4097, 16_385, 30_000, 32_769, 300_000, 3_000_000] {
             let mut buffer = filled(len, &mut pool);
             buffer.shrink(&mut pool);
             assert_eq!(buffer.len(), len);
             assert!(
-                pool.lent_bytes() <= 4 * len.max(64),
+                pool.lent_bytes() <= 17 * len.max(64) / 4,
                 "{len} bytes are held in {}",
                 pool.lent_bytes()
             );
@@ -215,21 +273,50 @@ mod tests {
     #[test]
     fn a_message_in_single_bytes_is_moved_logarithmically_often() {
         let mut pool = Pool::new(1 << 30);
-        let mut buffer = filled(SHORT_LEN + 1, &mut pool);
-        buffer.shrink(&mut pool);
-        let mut moves = 0;
-        while buffer.len() < 1 << 20 {
+        let mut buffer = Buffer::default();
+        let (mut moves, mut block) = (0, buffer.bytes().as_ptr());
+        let mut note_move = |buffer: &Buffer| {
+            moves += usize::from(block != buffer.bytes().as_ptr());
+            block = buffer.bytes().as_ptr();
+        };
+        for number in 0..1 << 20 {
             if let Some(len) = buffer.block_wanted(None) {
                 assert!(buffer.move_to(len, &mut pool));
-                moves += 1;
+                note_move(&buffer);
             }
-            let block = buffer.bytes().as_ptr();
-            buffer.spare()[0] = b'x';
-            buffer.commit(1);
+            assert_eq!(receive(&mut buffer, &[number as u8], &mut pool), 1);
+            note_move(&buffer);
             buffer.shrink(&mut pool);
-            moves += usize::from(block != buffer.bytes().as_ptr());
+            note_move(&buffer);
         }
-        assert!(moves <= 20, "moved {moves} times on the way from 4 KiB to 1 MiB");
+        assert!(moves <= 40, "moved {moves} times on the way from 1 byte to 1 MiB");
+        assert!(buffer.bytes().iter().enumerate().all(|(number, byte)| *byte == number as u8));
+    }
+
+    #[test]
+    fn a_read_into_a_shorter_buffer_has_the_room_of_a_working_block() {
+        let mut pool = Pool::new(1 << 30);
+        for held in [0, 1, 96, 5000, 20_000] {
+            let mut buffer = filled(held, &mut pool);
+            buffer.shrink(&mut pool);
+            let bytes = vec![b'y'; BLOCK_LEN];
+            assert_eq!(receive(&mut buffer, &bytes, &mut pool), BLOCK_LEN - held);
+            assert_eq!(buffer.bytes(), [vec![b'x'; held], bytes[held..].to_vec()].concat());
+            assert_eq!(pool.lent_bytes(), BLOCK_LEN);
+            buffer.release(&mut pool);
+        }
+    }
+
+    #[test]
+    fn a_read_without_bytes_changes_nothing() {
+        let mut pool = Pool::new(1 << 30);
+        let mut buffer = filled(5000, &mut pool);
+        buffer.shrink(&mut pool);
+        let lent = pool.lent_bytes();
+        for result in [Ok(None), Err("broken")] {
+            assert_eq!(buffer.read(&mut pool, |_| result), result);
+            assert_eq!((buffer.len(), pool.lent_bytes()), (5000, lent));
+        }
     }
 
     #[test]
@@ -237,11 +324,7 @@ mod tests {
         let mut pool = Pool::new(1 << 30);
         let mut buffer = Buffer::default();
         let missing = 16 << 20;
-        assert_eq!(
-            buffer.block_wanted(Some(missing)),
-            Some(BLOCK_LEN),
-            "a claim allocates nothing"
-        );
+        assert_eq!(buffer.block_wanted(Some(missing)), None, "a claim allocates nothing");
         buffer = filled(1 << 20, &mut pool);
         assert_eq!(buffer.block_wanted(Some(missing)), Some(2 << 20));
         assert_eq!(buffer.block_wanted(Some(100_000)), Some(block_len((1 << 20) + 100_000)));
@@ -277,11 +360,10 @@ mod tests {
                             Some(len) => prop_assert!(buffer.move_to(len, &mut pool)),
                             None => buffer.compact(),
                         }
-                        let len = len.min(buffer.spare().len());
-                        prop_assert!(!buffer.spare().is_empty());
-                        buffer.spare()[..len].fill(index as u8);
-                        buffer.commit(len);
-                        model.extend(vec![index as u8; len]);
+                        let bytes = vec![index as u8; len + 1];
+                        let count = receive(&mut buffer, &bytes, &mut pool);
+                        prop_assert!(count > 0);
+                        model.extend(&bytes[..count]);
                     }
                     _ => {
                         buffer.block(&mut pool).truncate(len);

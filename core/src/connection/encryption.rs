@@ -36,11 +36,9 @@ impl<S: Socket> Connection<S> {
     /// Reads into the layer, once. Returns how many bytes came, or `None` if nothing has arrived.
     pub(super) fn receive_raw(&mut self, shared: &mut Shared) -> io::Result<Option<usize>> {
         let Some(layer) = self.conversation.layer_mut() else { return Ok(None) };
-        let raw = layer.raw_with_room(&mut shared.pool);
-        let received = receive(&mut self.socket, raw.spare(), shared.read_bytes_max)?;
-        if let Some((count, _)) = received {
-            raw.commit(count);
-        }
+        let (socket, bytes_max) = (&mut self.socket, shared.read_bytes_max);
+        let received =
+            layer.raw_mut().read(&mut shared.pool, |spare| receive(socket, spare, bytes_max))?;
         Ok(self.note_received(received, shared))
     }
 

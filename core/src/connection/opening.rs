@@ -27,9 +27,6 @@ impl<S: Socket> Connection<S> {
     /// so is the number of reads.
     fn read_header(&mut self, shared: &mut Shared) -> io::Result<Turn> {
         while self.is_readable() && self.stopping != Stopping::Answering {
-            if !self.has_room_for_header(shared) {
-                return Ok(Turn::Yield);
-            }
             let Some(_count) = self.receive_input(shared)? else { break };
             match proxy::parse(self.input.bytes()) {
                 Err(Malformed) => return Ok(Turn::Close(CloseReason::BadProxyHeader)),
@@ -47,17 +44,6 @@ impl<S: Socket> Connection<S> {
             _ if self.stopping != Stopping::No => Turn::Close(CloseReason::Shutdown),
             _ => Turn::Idle,
         })
-    }
-
-    /// Makes room for a read. Returns false if only an eviction can make it.
-    fn has_room_for_header(&mut self, shared: &mut Shared) -> bool {
-        match self.input.block_wanted(None) {
-            Some(len) if !self.input.move_to(len, &mut shared.pool) => {
-                shared.pool.note_shortage(len);
-                false
-            }
-            _ => true,
-        }
     }
 
     /// Removes the header from the input and takes over the peer that it names.

@@ -1,7 +1,7 @@
 //! The resources that all connections share during their turns, and the result of a turn.
 
 use crate::address_limits::AddressLimits;
-use crate::buffers::pool::{BLOCK_LEN, Pool};
+use crate::buffers::pool::Pool;
 use crate::close_reason::CloseReason;
 use crate::limits::Timeouts;
 use crate::logging::activity::Activity;
@@ -14,7 +14,7 @@ use crate::status::Status;
 /// of answers. The move that exceeds the bound is the last one, so most turns are one read and one
 /// write. With two thirds of this value, a line that is longer than a block costs a third more
 /// (`cargo bench --bench versus -- text large`). [`Shared::read_bytes_max`] can lower it.
-pub const TURN_BYTES_MAX: usize = BLOCK_LEN + BLOCK_LEN / 2;
+pub const TURN_BYTES_MAX: usize = 96 << 10;
 
 /// The resources that all connections share and use in their turns.
 #[derive(Debug)]

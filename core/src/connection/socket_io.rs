@@ -73,7 +73,7 @@ impl<S: Socket> Connection<S> {
         if self.conversation.layer().is_some() {
             return self.fill_layer(shared);
         }
-        if let Err(len) = self.make_room(1, shared) {
+        if let Err(len) = self.make_room(0, shared) {
             return self.wait_for_room(len, shared);
         }
         let Some(count) = self.receive_input(shared)? else { return Ok(false) };
@@ -84,7 +84,8 @@ impl<S: Socket> Connection<S> {
         Ok(true)
     }
 
-    /// Makes room in the input for at least `count` bytes, at most the bytes of one TLS record.
+    /// Makes room in the input for a read, and for `count` bytes of records in its present block: at
+    /// most those of one TLS record.
     ///
     /// # Errors
     /// When memory has no room yet: the length of the block that is needed.
@@ -107,10 +108,9 @@ impl<S: Socket> Connection<S> {
     /// Reads into the free storage of the input, once. Returns how many bytes came, or `None` if
     /// nothing has arrived.
     pub(super) fn receive_input(&mut self, shared: &mut Shared) -> io::Result<Option<usize>> {
-        let received = receive(&mut self.socket, self.input.spare(), shared.read_bytes_max)?;
-        if let Some((count, _)) = received {
-            self.input.commit(count);
-        }
+        let (socket, bytes_max) = (&mut self.socket, shared.read_bytes_max);
+        let received =
+            self.input.read(&mut shared.pool, |spare| receive(socket, spare, bytes_max))?;
         Ok(self.note_received(received, shared))
     }
 

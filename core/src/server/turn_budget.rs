@@ -14,7 +14,6 @@
 
 use std::time::Duration;
 
-use crate::buffers::pool::BLOCK_LEN;
 use crate::os::moment::Moment;
 
 /// How many connections get a turn in a round. 128 small requests take about half a millisecond.
@@ -33,10 +32,10 @@ pub(super) const TOLD_MAX: usize = 32;
 
 /// How many bytes all turns of a round move together while no client is interactive. Eight messages
 /// of 64 KiB and their answers then share one call that waits for events.
-const ROUND_BYTES_MAX: u64 = 16 * BLOCK_LEN as u64;
+const ROUND_BYTES_MAX: u64 = 1 << 20;
 
 /// How many bytes a turn, and a round, may move while a client is interactive.
-const PORTION_BYTES: usize = BLOCK_LEN / 4;
+const PORTION_BYTES: usize = 16 << 10;
 
 /// How long an interactive turn keeps the portions small. A client on the same machine sends its
 /// next request within a fraction of this time.

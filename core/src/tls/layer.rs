@@ -46,7 +46,7 @@ const _: () = assert!(SEALED_BYTES_MIN + RECORD_BYTES_MAX / 2 < BLOCK_LEN);
 
 /// The most bytes that a client may send before its handshake is complete. A `ClientHello` has a
 /// few hundred bytes, a chain of certificates a few thousand.
-pub const HANDSHAKE_BYTES_MAX: usize = BLOCK_LEN;
+pub const HANDSHAKE_BYTES_MAX: usize = 64 << 10;
 
 /// The alert for a connection that finds no place: fatal, internal error. It needs no handshake.
 pub const BUSY_ALERT: [u8; 7] = [0x15, 3, 3, 0, 2, 2, 80];
@@ -170,14 +170,10 @@ impl Layer {
         })
     }
 
-    /// Makes room for a read and returns the buffer for it. Its free storage is empty only if the
-    /// peer has filled a block with an incomplete message.
-    pub fn raw_with_room(&mut self, pool: &mut Pool) -> &mut Buffer {
-        if self.raw.capacity() < BLOCK_LEN {
-            let _is_moved = self.raw.move_to(BLOCK_LEN, pool);
-        } else {
-            self.raw.compact();
-        }
+    /// The buffer for a read. It has no room only if the peer has filled a block with an incomplete
+    /// message.
+    pub fn raw_mut(&mut self) -> &mut Buffer {
+        self.raw.compact();
         &mut self.raw
     }
 

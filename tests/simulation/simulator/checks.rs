@@ -277,7 +277,8 @@ impl Network {
         let is_admin = self.is_admin(id);
         let head_max = if is_admin { HEAD_BYTES_MAX } else { 0 };
         let message_max = bounds.line_max.max(bounds.frame_max).max(head_max) + 5;
-        let held_max = |len: usize| if len == 0 { 0 } else { 4 * len.max(64) };
+        // A working block is 17/16 of a power of two, and a kept block up to four of them.
+        let held_max = |len: usize| if len == 0 { 0 } else { 17 * len.max(64) / 4 };
         if state.input_len > message_max + BLOCK_LEN
             || state.output_len > HIGH_WATER_BYTES + message_max + ANSWER_OVERHEAD_MAX
         {

@@ -41,7 +41,7 @@ impl Layer {
         match *settings {}
     }
 
-    pub fn raw_with_room(&mut self, _: &mut Pool) -> &mut Buffer {
+    pub fn raw_mut(&mut self) -> &mut Buffer {
         match *self {}
     }
 
