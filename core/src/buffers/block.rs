@@ -150,8 +150,8 @@ impl Block {
         self.capacity() - self.end as usize
     }
 
-    /// The storage after its first `len` bytes, for bytes that others will precede. The caller fills
-    /// its front and calls [`Block::join`].
+    /// The storage after its first `len` bytes, for bytes that others will precede. The caller
+    /// fills its front and calls [`Block::join`].
     ///
     /// # Panics
     /// If the block is not empty, or shorter than `len`.

@@ -23,9 +23,9 @@ const MAPPED_MAX: usize = 60_000;
 /// The length of a working block in bytes. A connection reads into one during its turn, and writes
 /// its answers into another.
 ///
-/// A message of 64 KiB and its ending or header have room in one. With 4 KiB less, such a message in
-/// a pipeline would be read twice and copied once more, and would cost 1.28 times as much; one of
-/// 40,000 bytes would cost 0.95 times as much (`tinytcp-load -c 8 -P 4 --size 65531`).
+/// A message of 64 KiB and its ending or header have room in one. With 4 KiB less, such a message
+/// in a pipeline would be read twice and copied once more, and would cost 1.28 times as much; one
+/// of 40,000 bytes would cost 0.95 times as much (`tinytcp-load -c 8 -P 4 --size 65531`).
 ///
 /// With a tenth of this length, a batch of 1024 pipelined requests would need several reads. With
 /// ten times this length, the two blocks of a turn would not fit into the second-level cache.
@@ -43,14 +43,12 @@ const LONG_STEPS_LOG: u32 = 4;
 /// The size class of working blocks, after those of the pieces.
 const WORKING_CLASS: usize = (LARGEST_PIECE_LEN / SMALLEST_LEN).ilog2() as usize + 1;
 
-/// How many bytes of free working blocks are kept for reuse. The number does not depend on the number of connections: after a
-/// burst the rest returns to the system. Each length has its own bound, so that a burst of small
-/// blocks cannot displace the working blocks.
-///
-/// The bound is larger for working blocks: with a quarter of it, each answer to a long line cost
-/// three page faults.
+/// How many bytes of free working blocks are kept for reuse. The number does not depend on that of
+/// the connections: after a burst the rest returns to the system. With a quarter of it, each answer
+/// to a long line cost three page faults.
 const KEPT_WORKING_BYTES_MAX: usize = 1 << 20;
-/// The bound for pieces of one length.
+/// The bound for pieces of one length. Each length has its own, so that a burst of small blocks
+/// cannot displace the working blocks.
 const KEPT_PIECES_BYTES_MAX: usize = 256 << 10;
 
 /// How many bytes of long blocks are kept for reuse, enough to serve frames of a mebibyte. With

@@ -84,8 +84,8 @@ impl<S: Socket> Connection<S> {
         Ok(true)
     }
 
-    /// Makes room in the input for a read, and for `count` bytes of records in its present block: at
-    /// most those of one TLS record.
+    /// Makes room in the input for a read, and for `count` bytes of records in its present block:
+    /// at most those of one TLS record.
     ///
     /// # Errors
     /// When memory has no room yet: the length of the block that is needed.
