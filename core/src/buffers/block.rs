@@ -167,8 +167,9 @@ impl Block {
     /// If the block is not empty, or there is no room for all of them.
     #[inline]
     pub fn join(&mut self, front: &[u8], count: usize) {
-        self.spare_after(0)[..front.len()].copy_from_slice(front);
-        self.commit(front.len() + count);
+        let is_joined = self.is_empty() && self.append(front);
+        assert!(is_joined, "{} bytes are put before {count} others", front.len());
+        self.commit(count);
     }
 
     /// Appends the first `count` bytes of [`Block::spare`] to the queue.
