@@ -110,10 +110,12 @@ impl Certificate {
             Terminator::Nginx => format!(
                 "daemon off;\nmaster_process off;\npid {folder}/nginx.pid;\n\
                  include /etc/nginx/modules-enabled/*.conf;\n\
-                 events {{ worker_connections {clients_max}; }}\n\
+                 events {{ worker_connections {}; }}\n\
                  stream {{ server {{\n  listen {addr} ssl;\n  proxy_pass {backend};\n  \
                  ssl_certificate {folder}/cert.pem;\n  \
-                 ssl_certificate_key {folder}/key.pem;\n}} }}\n"
+                 ssl_certificate_key {folder}/key.pem;\n}} }}\n",
+                // It also counts its connections to the backend.
+                2 * clients_max
             ),
             Terminator::Stunnel => format!(
                 "foreground = yes\npid =\n[floor]\naccept = {addr}\nconnect = {backend}\n\

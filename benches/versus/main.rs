@@ -17,7 +17,7 @@
 //! | `churn` | connect, one request, close; 8 at a time; with TLS, each handshake is a full one |
 //! | `resumed` | the same with resumed handshakes |
 //! | `polite` | one client, one request at a time, beside 8 connections with 1024 in flight each |
-//! | `memory` | 10,000 connections, each used once and then idle |
+//! | `memory` | 9,000 connections, each used once and then idle |
 //!
 //! In `churn` the floor greets, as `text` does. The goals in the tables are ratios to the floor on
 //! a quiet machine.

@@ -14,6 +14,7 @@ pub mod target;
 pub mod terminal;
 pub mod timed_read;
 pub mod tls;
+pub mod tls_demand;
 pub mod units;
 mod usage_error;
 
@@ -125,7 +126,10 @@ fn command<Arguments: CommandFactory>(reads: impl Fn(&OsStr) -> bool) -> Command
         let is_read = argument.get_env().is_none_or(&reads);
         let argument = argument.hide_env(true);
         let argument = if is_read { argument } else { argument.env(Resettable::Reset) };
+        // The flag after one whose value is optional is no value of it.
+        let needs_value = argument.get_num_args().is_none_or(|count| count.min_values() > 0);
         let takes_hyphens = argument.get_action().takes_values()
+            && needs_value
             && !argument.is_positional()
             && !is_file(&argument);
         // Clap asserts that only a flag with values allows hyphens in them.

@@ -129,6 +129,7 @@ impl Target {
         let no_target =
             |error: UsageError| UsageError::from(format!("'{url}' is no target: {error}"));
         let default_port = |scheme: &str| scheme.parse().map(ProtocolName::default_port);
+        refuse_web(url).map_err(no_target)?;
         let Url { scheme, is_encrypted, place } =
             parse_url(url, default_port).map_err(no_target)?;
         let scheme: ProtocolName = scheme.parse().map_err(no_target)?;
@@ -177,6 +178,17 @@ impl fmt::Display for Target {
         let tls = if self.is_encrypted { "+tls" } else { "" };
         write!(f, "{}{tls}{}://{}", self.protocol.name(), self.place.scheme_suffix(), self.place)
     }
+}
+
+/// Refuses the URL of a web page, the only other one that a server of ours has.
+fn refuse_web(url: &str) -> Result<(), UsageError> {
+    let scheme = url.split_once("://").map_or("", |(scheme, _)| scheme);
+    if !["http", "https"].iter().any(|web| scheme.eq_ignore_ascii_case(web)) {
+        return Ok(());
+    }
+    Err("health and metrics (--admin) speak HTTP; ask there with curl, or write text://HOST for \
+         the server itself"
+        .into())
 }
 
 /// Splits `host`, `host:port`, `[v6]`, `[v6]:port` or a bare `v6` into host and port.
@@ -281,6 +293,14 @@ mod tests {
         );
         let error = target("echo://host", Some(ProtocolName::Chat)).expect_err("they disagree");
         assert!(error.contains("--protocol"), "{error}");
+    }
+
+    #[test]
+    fn a_url_of_the_web_is_rejected_with_the_program_for_it() {
+        for url in ["http://localhost", "HTTPS://localhost:9100/metrics", "https://localhost"] {
+            let error = target(url, None).expect_err("no protocol of a target");
+            assert!(error.contains("curl") && error.contains("text://HOST"), "{url}: {error}");
+        }
     }
 
     #[test]

@@ -54,7 +54,7 @@ pub struct ConnectOptions<'a> {
 
 /// Why one attempt to connect has failed, and the remedy.
 #[derive(Debug)]
-enum ConnectError {
+pub(crate) enum ConnectError {
     /// The resolver did not answer within this time.
     LookupTimeout(Duration),
     UnknownHost,
@@ -178,16 +178,29 @@ fn kept(
 
 /// One attempt on all addresses.
 fn attempt(target: &Target, options: ConnectOptions<'_>) -> Result<Stream, ConnectError> {
-    let timeout = options.timeout;
-    let deadline = timeout.map(|timeout| Instant::now() + timeout);
-    let stream = connect_any(&resolve(target, timeout)?, timeout, deadline)?;
-    if let Some(header) = options.proxy_header {
-        header.send(&stream).map_err(ConnectError::ProxyHeader)?;
-    }
+    let deadline = options.timeout.map(|timeout| Instant::now() + timeout);
+    let socket = connect_socket(target, options, deadline)?;
     match options.tls {
-        None => Ok(Stream::new(Plain(stream))),
-        Some(settings) => encrypted(stream, settings, deadline),
+        None => Ok(Stream::new(Plain(socket))),
+        Some(settings) => encrypted(socket, settings, deadline),
     }
+}
+
+/// One attempt on all addresses, without TLS.
+///
+/// # Errors
+/// When no address takes the connection, or the header of a proxy, by `deadline`.
+pub(crate) fn connect_socket(
+    target: &Target,
+    options: ConnectOptions<'_>,
+    deadline: Option<Instant>,
+) -> Result<TcpStream, ConnectError> {
+    let timeout = options.timeout;
+    let socket = connect_any(&resolve(target, timeout)?, timeout, deadline)?;
+    if let Some(header) = options.proxy_header {
+        header.send(&socket).map_err(ConnectError::ProxyHeader)?;
+    }
+    Ok(socket)
 }
 
 #[cfg(feature = "tls")]

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use tinytcp_cli::UsageError;
 use tinytcp_cli::target::Target;
+use tinytcp_cli::tls_demand;
 use tinytcp_core::display::escape::{front, shown};
 
 /// The number of bytes of an answer that an error quotes.
@@ -152,8 +153,7 @@ pub fn advice(target: &Target, error: &[u8]) -> Option<String> {
     if error.strip_prefix(b"ERROR ").unwrap_or(error) != b"TLS_REQUIRED" {
         return None;
     }
-    let encrypted = Target { is_encrypted: true, ..target.clone() };
-    Some(format!("the server accepts only encrypted connections; connect to {encrypted}"))
+    Some(tls_demand::remedy(&target.to_string()))
 }
 
 /// Why the server's side of a connection has ended, `when` it did, and the remedy.

@@ -4,7 +4,7 @@
 //!   connect     a connection, within a timeout       stream      its bytes, plain or over TLS
 //!   error       the ends of a run, exit codes        stepwise    one request at a time
 //!   stdout      answers in a pipe, on a terminal     receiver    the thread that reads
-//!                                                    threads, program (the command line)
+//!   entry       the commands that join a room        threads, program (the command line)
 //!   dialogue    requests and answers of each protocol
 //!      |
 //!      +-- script       all lines of a script at once, answers as they arrive
@@ -19,7 +19,9 @@ pub mod conformance;
 pub mod connect;
 pub mod demo;
 pub mod dialogue;
+pub mod entry;
 pub mod error;
+mod greeting;
 mod program;
 pub mod receiver;
 pub mod rooms;

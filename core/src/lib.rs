@@ -26,6 +26,9 @@
 //!  kernel <--flush-- output <--answers-----------'
 //! ```
 //!
+//! The moves repeat in the order fill, advance, flush. Only under backpressure the turn begins with
+//! a flush, because that can end it.
+//!
 //! Five rules make this correct, fair and cheap:
 //!
 //! 1. An event only marks its connection as ready. No work is done while events are read, and the
@@ -57,7 +60,8 @@
 //!    shutdown      the stages of a drain and a shutdown; stopping: what the loop does in each
 //!    gradual_close the connections that a drain closes one by one
 //!    reload        new settings and certificates for a running server
-//!    bus           the connection to the broker; bus_channel: its bytes, in clear or over TLS
+//!    bus           the connection to the broker; bus_channel: its bytes, in clear or over TLS;
+//!                  bus_failure: why it ends
 //!    builder       a server step by step; config: what it is built from
 //!    listening     opens the listeners; bind_error: the reason and the remedy if one fails
 //!    observer      code of the program that follows the state, such as reports to systemd
@@ -74,7 +78,12 @@
 //!    inspection    its state, for tests
 //!  protocol/     text, binary, echo, chat: bytes in, bytes out; no I/O, no clock of its own;
 //!                admin, agent: the state of the server over HTTP, and for haproxy
-//!    errors        the upper-case tokens of errors
+//!    context       what a session can use of the server; output: where its answers go
+//!    command       a command of text or binary; command_table: those of text, by their words
+//!    room_context, room_commands    the rooms for a session; the commands about them
+//!    line_or_pause the framing of echo and chat; errors: the upper-case tokens of errors
+//!  bus/          rooms that several servers share through a broker; no I/O, no clock
+//!  address_limits  the limits per address: connections, accepts and messages
 //!  rooms/        ring: the log of a room; seat: a member's place and cursor; no I/O, no clock
 //!    room          the members, and the wave that wakes them; words: what a message may contain
 //!    speakers      the rate of messages per connection; relay: what a bus carries elsewhere

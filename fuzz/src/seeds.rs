@@ -45,7 +45,7 @@ pub fn of_page(page: &str) -> Vec<Seed> {
 /// Requests to the administrative listener.
 const REQUESTS: [&[u8]; 6] = [
     b"GET /healthz HTTP/1.1\r\nHost: localhost:9464\r\nAccept: */*\r\n\r\n",
-    b"GET /metrics?x HTTP/1.1\r\nAccept: application/openmetrics-text;q=0.5\r\n\r\n",
+    b"GET /metrics?x HTTP/1.0\r\nAccept: application/openmetrics-text;q=0.5\r\n\r\n",
     b"HEAD / HTTP/1.0\n\n",
     b"POST /status HTTP/1.1\r\nHost: [::1]\r\nContent-Length: 2\r\n\r\n{}",
     b"GET /readyz HTTP/1.1\r\nHost: evil.example\r\n\r\n",

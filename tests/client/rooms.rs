@@ -5,6 +5,8 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::process::Stdio;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc;
+use std::thread;
 
 use serde_json::Value;
 
@@ -12,7 +14,7 @@ use crate::originals;
 use crate::our_server::Server;
 use crate::runs::{Run, client, finish_child, run, run_script};
 use crate::support::behaviour::{SilentPort, hold, serve, serve_on};
-use crate::support::program::PrintedLines;
+use crate::support::program::{DEADLINE, PrintedLines};
 use crate::support::wait::wait_until;
 use crate::terminal::Terminal;
 
@@ -185,6 +187,22 @@ fn say_sends_each_line_of_stdin() {
 }
 
 #[test]
+fn say_sends_no_text_under_another_name_than_its_own() {
+    let (send, sent) = mpsc::channel();
+    let port = serve(move |mut stream| {
+        let _ = stream.write_all(b"WELCOME\n");
+        let _ = stream.read_exact(&mut [0; b"NICK me\n".len()]);
+        let _ = stream.write_all(b"ERROR BAD_NAME\n");
+        let mut rest = String::new();
+        let _ = stream.read_to_string(&mut rest);
+        let _ = send.send(rest);
+    });
+    let url = format!("text://127.0.0.1:{port}");
+    complains(&run(&[&url, "say", "lobby", "hi", "--nick", "me"]), 1, "refused NICK");
+    assert_eq!(sent.recv_timeout(DEADLINE).as_deref(), Ok(""));
+}
+
+#[test]
 fn a_script_prints_news_between_its_answers() {
     let run = run_script(&[&rooms(b"")], b"JOIN lobby\nSAY hi\nQUIT\n");
     run.ended_with(0).printing("JOINED lobby\nFROM other [hi]\nSAID 1\nBYE\n");
@@ -219,7 +237,7 @@ fn the_shell_shows_news_beside_answers() {
 #[test]
 #[ignore = "needs a terminal, which `script` from util-linux provides"]
 fn on_a_terminal_news_do_not_break_the_line_being_typed() {
-    let (send, may_send) = std::sync::mpsc::channel::<()>();
+    let (send, may_send) = mpsc::channel::<()>();
     let may_send = std::sync::Mutex::new(may_send);
     let port = serve(move |stream| {
         drop(session(stream, b"FROM ana one\n", |mut stream| {
@@ -247,6 +265,32 @@ fn on_a_terminal_news_do_not_break_the_line_being_typed() {
     // Between two prompts the terminal is not raw: Ctrl-D would arrive as a zero byte.
     terminal.wait_for("-> ");
     terminal.type_keys("\x04");
+    assert_eq!(terminal.finish(), Some(0));
+}
+
+#[test]
+#[ignore = "needs a terminal, which `script` from util-linux provides"]
+fn on_a_terminal_a_line_is_sent_while_news_never_end() {
+    let (send, sent) = mpsc::channel();
+    let port = serve(move |stream| {
+        let send = send.clone();
+        drop(session(stream, b"FROM ana one\n", |stream| {
+            let mut flood = stream.try_clone().expect("open");
+            thread::spawn(move || while flood.write_all(b"FROM ana more\n").is_ok() {});
+            for line in BufReader::new(stream).lines().map_while(Result::ok) {
+                let _ = send.send(line);
+            }
+        }));
+    });
+    let mut terminal = Terminal::start(&format!("text://127.0.0.1:{port}"));
+    terminal.wait_for("-> ");
+    terminal.type_keys("JOIN lobby\r");
+    terminal.wait_for("<- FROM ana more\r\n");
+    for number in 0..3 {
+        terminal.type_keys(&format!("ECHO {number}\r"));
+        assert_eq!(sent.recv_timeout(DEADLINE), Ok(format!("ECHO {number}")));
+    }
+    terminal.type_keys("\x03");
     assert_eq!(terminal.finish(), Some(0));
 }
 

@@ -208,7 +208,7 @@ fn a_plain_client_learns_that_the_server_needs_tls() {
         let run = run(&[&[&format!("{protocol}://127.0.0.1:{port}")[..]], mode].concat());
         assert_eq!(run.code, Some(1), "{run:?}");
         run.complaining_in_one_line("tinytcp-client")
-            .saying(&format!("connect to {protocol}+tls://127.0.0.1:{port}"));
+            .saying(&format!("demands TLS: write {protocol}+tls://127.0.0.1:{port}"));
     }
     let alert = serve_once_asked(b"\x15\x03\x01\x00\x02\x02\x46");
     run(&[&format!("text://127.0.0.1:{alert}"), "-e", "TIME"])
@@ -228,6 +228,24 @@ fn a_plain_client_learns_that_the_server_needs_tls() {
     run(&[&format!("text://127.0.0.1:{waiting}"), "--timeout", "300ms", "status"])
         .ended_with(4)
         .saying("check that the server speaks text there, or connect to text+tls:");
+}
+
+#[test]
+fn a_plain_client_that_waits_for_a_greeting_learns_that_the_server_needs_tls() {
+    for (answer, modes) in [
+        (&b"ERROR TLS_REQUIRED\n"[..], &["test", "demo", "shell", "listen lobby"][..]),
+        (b"\x15\x03\x03\x00\x02\x02\x46", &["test"]),
+    ] {
+        let port = serve_once_asked(answer);
+        for mode in modes {
+            let words: Vec<&str> = mode.split(' ').collect();
+            let run = run(&[&[&format!("text://127.0.0.1:{port}")[..]], &words[..]].concat());
+            assert_eq!(run.code, Some(1), "{mode}: {run:?}");
+            assert!(!String::from_utf8_lossy(&run.stdout).contains("FAIL"), "{mode}: {run:?}");
+            run.complaining_in_one_line("tinytcp-client")
+                .saying(&format!("demands TLS: write text+tls://127.0.0.1:{port}"));
+        }
+    }
 }
 
 #[test]

@@ -116,7 +116,7 @@ fn slow_clients_hold_no_place_longer_than_a_message_may_take() {
         .map(|number| {
             let mut peer = server.connect_with_small_window("http");
             // A silent one, half a head, and a page that is not read.
-            peer.send(["", "GET / HT", "GET / HTTP/1.1\r\n\r\n"][number % 3]);
+            peer.send(["", "GET / HT", "GET / HTTP/1.0\r\n\r\n"][number % 3]);
             peer
         })
         .collect();
@@ -230,16 +230,17 @@ fn a_time_without_the_processor_is_counted_as_a_stall() {
 fn the_health_check_exits_with_0_or_1() {
     let server = start(&[]);
     let url = format!("http://{}", server.address("http"));
-    let health = |url: &str| {
+    let health = |arguments: &[&str]| {
         let mut command = program();
-        command.args(["--health", url]).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command.arg("--health").args(arguments).stdout(Stdio::piped()).stderr(Stdio::piped());
         finish(command)
     };
-    health(&url).printing("ok\n");
+    health(&[&url]).printing("ok\n");
     let text = format!("http://{}", server.address("text"));
-    health(&text).complaining_in_one_line("tinytcp-server");
+    health(&["--admin", &url]).printing("ok\n");
+    health(&[&text]).complaining_in_one_line("tinytcp-server");
     drop(server);
-    health(&url).complaining_in_one_line("tinytcp-server").saying("no answer");
+    health(&[&url]).complaining_in_one_line("tinytcp-server").saying("no answer");
 }
 
 #[test]
@@ -263,4 +264,20 @@ fn a_client_of_the_wrong_protocol_gets_one_error() {
     peer.expect(BANNER);
     peer.send("GET /healthz HTTP/1.1\r\n\r\n");
     assert_eq!(peer.read_to_end(), b"ERROR NOT_HTTP\n");
+}
+
+#[test]
+fn a_url_of_another_form_is_refused_with_the_right_one() {
+    for (url, complaint) in [
+        ("127.0.0.1:9464", "looks like http://127.0.0.1:9464"),
+        ("https://127.0.0.1:9464", "there is no TLS here"),
+        ("http+tls://127.0.0.1:9464", "there is no TLS here"),
+        ("text://127.0.0.1:9464", "looks like http://127.0.0.1:9464"),
+    ] {
+        let mut command = program();
+        command.args(["--admin", url]).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let ended = finish(command);
+        assert_eq!(ended.code, Some(2), "{ended:?}");
+        ended.complaining_in_one_line("tinytcp-server").saying(complaint);
+    }
 }

@@ -45,7 +45,7 @@ fn joined() -> (Server, FakeBroker, BusLink, Peer) {
 
 fn get(server: &Server, path: &str) -> String {
     let mut peer = server.connect("http");
-    peer.send(format!("GET {path} HTTP/1.1\r\n\r\n"));
+    peer.send(format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n"));
     String::from_utf8(peer.read_to_end()).expect("text")
 }
 

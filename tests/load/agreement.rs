@@ -70,7 +70,7 @@ fn every_protocol_agrees() {
 #[test]
 fn several_requests_in_flight_agree() {
     for protocol in PROTOCOLS {
-        agree(protocol, &["-c", "4", "-P", "16", "-d", "200ms"]);
+        agree(protocol, &["-c", "4", "-P", "16", "-n", "4000"]);
     }
 }
 
@@ -105,7 +105,7 @@ fn messages_of_every_size_agree() {
         ("binary", "1"),
         ("binary", "1MiB"),
     ] {
-        agree(protocol, &["-c", "2", "-d", "100ms", "--size", size]);
+        agree(protocol, &["-c", "2", "-n", "100", "--size", size]);
     }
 }
 
@@ -134,10 +134,10 @@ fn errors_about_long_messages_are_not_throughput() {
 fn messages_of_the_command_line_agree() {
     agree(
         "text",
-        &["-m", "TIME", "-m", "ECHO  a  b ", "-m", "help", "-c", "3", "-P", "3", "-d", "100ms"],
+        &["-m", "TIME", "-m", "ECHO  a  b ", "-m", "help", "-c", "3", "-P", "3", "-n", "900"],
     );
-    agree("binary", &["-m", "rev abc", "-m", "echo", "-c", "2", "-d", "100ms"]);
-    agree("echo", &["-m", "hi", "-m", "", "-m", "-x", "-c", "2", "-d", "100ms"]);
+    agree("binary", &["-m", "rev abc", "-m", "echo", "-c", "2", "-n", "900"]);
+    agree("echo", &["-m", "hi", "-m", "", "-m", "-x", "-c", "2", "-n", "900"]);
     agree(
         "chat",
         &[
@@ -151,15 +151,15 @@ fn messages_of_the_command_line_agree() {
             "other",
             "-c",
             "2",
-            "-d",
-            "100ms",
+            "-n",
+            "900",
         ],
     );
 }
 
 #[test]
 fn a_mix_sends_each_message_by_its_weight() {
-    let run = agree("text", &["--mix", "TIME:1,ECHO hello:3", "-c", "2", "-d", "200ms"]);
+    let run = agree("text", &["--mix", "TIME:1,ECHO hello:3", "-c", "2", "-n", "2000"]);
     let sent = run.count("requests.sent");
     // `ECHO hello` is 11 bytes long and `TIME` 5.
     let times = (sent * 11 - run.count_bytes("requests.sent")) / 6;
@@ -187,7 +187,7 @@ fn bytes_agree_in_both_directions() {
         [("binary", 0), ("echo", 0), ("chat", 0), ("text", BANNER.len() as u64)]
     {
         let server = Server::start(&[]);
-        let run = measure(&[&url(&server, protocol), "-c", "3", "-P", "4", "-d", "100ms"]);
+        let run = measure(&[&url(&server, protocol), "-c", "3", "-P", "4", "-n", "900"]);
         let totals = stop(server);
         // Greetings that arrive before the first request are not counted as received bytes.
         let uncounted = totals.sent_bytes - run.count_bytes("replies.received");

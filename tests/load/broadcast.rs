@@ -9,9 +9,10 @@ use serde_json::Value;
 
 use crate::runs::{refuses, run};
 use crate::support::BANNER;
-use crate::support::behaviour::{hold, serve};
+use crate::support::behaviour::{hold, serve, serve_once_asked};
+use crate::support::certificates::Files;
 use crate::support::program::Ended;
-use crate::support::server::Server;
+use crate::support::server::{Server, program};
 
 /// The members of the fake, in the order in which they joined.
 type Members = Arc<Mutex<Vec<TcpStream>>>;
@@ -246,12 +247,55 @@ fn our_server_keeps_its_promises_in_each_protocol() {
 }
 
 #[test]
+fn our_server_keeps_its_promises_over_tls() {
+    let files = Files::new("load-broadcast");
+    let protocols = ["text", "binary", "chat"];
+    let mut command = program();
+    command.args(files.flags());
+    for protocol in protocols {
+        command.args(["--listen", &format!("{protocol}+tls://127.0.0.1:0")]);
+    }
+    let server = Server::launch_listening(command, protocols.len());
+    for protocol in protocols {
+        let url = format!("{protocol}+tls://{}", server.address(protocol));
+        let crowd = ["-c", "20", "--publishers", "2", "--members-silent", "1"];
+        let trust = ["--tls-ca", &files.argument("ca.pem")];
+        let (ended, report) = broadcast(&url, &[&crowd[..], &trust].concat());
+        assert_eq!((ended.code, &report["verdict"]), (Some(0), &"valid".into()), "{report}");
+        assert_eq!(report["deliveries"]["correct_count"], 20 * 18, "{report}");
+    }
+}
+
+#[test]
+fn a_member_whose_tls_fails_has_the_reason_in_the_report() {
+    let server = Server::start(&[]);
+    let url = format!("text+tls://{}", server.address("text"));
+    let (ended, report) = broadcast(&url, &["--tls-insecure"]);
+    assert_eq!((ended.code, &report["verdict"]), (Some(1), &"not-joined".into()), "{report}");
+    assert!(report.to_string().contains("bytes that are not TLS; leave out +tls"), "{report}");
+}
+
+#[test]
+fn a_plain_member_learns_that_the_server_requires_tls() {
+    let refusing = serve_once_asked(b"ERROR TLS_REQUIRED\n");
+    let alerting = serve_once_asked(b"\x15\x03\x03\x00\x02\x02\x46");
+    for (protocol, port) in [("text", refusing), ("chat", refusing), ("text", alerting)] {
+        let (ended, report) = broadcast(&format!("{protocol}://127.0.0.1:{port}"), &[]);
+        assert_eq!((ended.code, &report["verdict"]), (Some(1), &"not-joined".into()), "{report}");
+        let remedy = format!("the server demands TLS: write {protocol}+tls://127.0.0.1:{port}");
+        assert!(report["members"]["first_loss"].to_string().contains(&remedy), "{report}");
+    }
+}
+
+#[test]
 fn a_wrong_command_line_is_refused_in_one_line() {
     refuses(&["broadcast", "echo://127.0.0.1"], 2, "echo has no rooms");
     refuses(&["broadcast", "-c", "2", "--rooms", "2"], 2, "a member that reads");
     refuses(&["broadcast", "-P", "2"], 2, "--pipeline has no effect with broadcast");
-    let encrypted = "text+tls://localhost";
-    refuses(&["broadcast", encrypted, "--tls-insecure"], 2, "broadcast has no TLS: leave out +tls");
+    let plain = ["broadcast", "text://127.0.0.1", "--tls-insecure"];
+    refuses(&plain, 2, "is for encrypted connections");
+    let resumed = ["broadcast", "text+tls://127.0.0.1", "--tls-resume", "on"];
+    refuses(&resumed, 2, "--tls-resume has no effect with broadcast");
     refuses(&["--rooms", "2"], 2, "--rooms has no effect without broadcast");
     refuses(&["broadcast", "-R", "1:2"], 2, "one rate");
     refuses(&["broadcast", "--size", "8"], 2, "--size is at least");

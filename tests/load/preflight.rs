@@ -50,6 +50,21 @@ fn too_few_descriptors_are_reported_before_any_connection() {
 }
 
 #[test]
+fn members_that_the_descriptors_never_suffice_for_need_a_higher_limit() {
+    let server = Untouched::new();
+    let broadcast = |limit: &str, members| {
+        let arguments = ["broadcast", &server.url(), "-c", members];
+        program::finish(generator_under(&["prlimit", limit], &arguments))
+    };
+    let ended = broadcast("--nofile=30:30", "3");
+    is_refused(&ended, &["35 open files are needed for 3 members", "may open 30"]);
+    assert!(ended.stderr.ends_with("(`ulimit -Hn 35` as root)\n"), "{ended:?}");
+    let ended = broadcast("--nofile=64:64", "100");
+    is_refused(&ended, &["132 open files are needed for 100 members", "or use -c 32"]);
+    server.was_left_alone();
+}
+
+#[test]
 fn the_suggested_number_of_connections_is_sufficient() {
     let advised = |connections: &str| {
         let arguments = ["text://127.0.0.1:1", "--preflight", "-c", connections];

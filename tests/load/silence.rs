@@ -51,7 +51,11 @@ fn an_endless_slow_reply_is_late() {
             thread::sleep(Duration::from_millis(20));
         }
     });
-    let run = measure(&[&[&format!("echo://127.0.0.1:{port}")[..]], &PATIENT[..]].concat());
+    let run = undisturbed(|| {
+        let run = measure(&[&[&format!("echo://127.0.0.1:{port}")[..]], &PATIENT[..]].concat());
+        // On a busy machine a thread of the server may not run within the timeout.
+        (run.count("connections.ended.silent") == 0).then_some(run)
+    });
     run.exits_with(1).is_judged(&["nothing_completed", "unanswered"]);
     run.all_zero("errors", &["late", "truncated", "missing"])
         .all_zero("connections.ended", &["late"]);

@@ -24,10 +24,18 @@ fn attempt(url: &str, flags: &[&str]) -> Run {
 /// Checks that all connections failed with `cause`, and that the verdict has `remedy`.
 #[track_caller]
 fn fails(run: &Run, cause: &str, remedy: &str) {
-    run.exits_with(1).is_judged(&["nothing_completed", "tls_failed"]);
-    run.all_zero("connections.failed", &[cause]);
+    fails_first(run, cause, remedy);
     assert!(run.count(&format!("connections.failed.{cause}")) >= 2, "{run:?}");
     assert_eq!(run.count("connections.reached"), 0, "{run:?}");
+}
+
+/// Checks that a connection failed with `cause`, which may have ended the run before the others
+/// failed, and that the verdict has `remedy`.
+#[track_caller]
+fn fails_first(run: &Run, cause: &str, remedy: &str) {
+    run.exits_with(1).is_judged(&["nothing_completed", "tls_failed"]);
+    run.all_zero("connections.failed", &[cause]);
+    assert!(run.count(&format!("connections.failed.{cause}")) >= 1, "{run:?}");
     let verdict = ["evidence", "advice"].map(|key| run.text(&format!("verdict.{key}")));
     assert!(verdict.iter().any(|text| text.contains(remedy)), "{verdict:?}");
 }
@@ -92,8 +100,15 @@ fn a_server_that_requires_tls_is_recognised_in_every_protocol() {
     ] {
         let port = says_and_leaves(words);
         let run = attempt(&format!("{protocol}://127.0.0.1:{port}"), &[]);
-        fails(&run, "tls_required", "text+tls://HOST");
+        fails_first(&run, "tls_required", &format!("write {protocol}+tls://127.0.0.1:{port}"));
     }
+}
+
+#[test]
+fn a_run_of_a_number_of_requests_ends_when_the_server_requires_tls() {
+    let port = says_and_leaves(b"ERROR TLS_REQUIRED\n");
+    let run = measure(&[&format!("text://127.0.0.1:{port}"), "-c", "2", "-n", "10"]);
+    fails_first(&run, "tls_required", "demands TLS");
 }
 
 #[test]

@@ -30,8 +30,9 @@ use tinytcp_cli::UsageError;
 use tinytcp_cli::target::{ProtocolName, Target};
 use tinytcp_core::display::plural::plural;
 
-use super::connect::{ConnectOptions, connect};
+use super::connect::ConnectOptions;
 use super::error::{ClientError, Completion};
+use super::greeting::connect_greeted;
 use super::stdout::StdoutWriter;
 
 /// The limits that the checks assume of the server.
@@ -165,14 +166,15 @@ impl Check {
 /// Returns [`Completion::Refused`] if a check failed.
 ///
 /// # Errors
-/// [`ClientError::Unreachable`] when there is no server to check.
+/// [`ClientError::Unreachable`] when there is no server to check, [`ClientError::Refused`] when it
+/// demands TLS.
 pub fn run(
     target: &Target,
     options: ConnectOptions<'_>,
     limits: AssumedLimits,
     suites: &[Suite],
 ) -> Result<Completion, ClientError> {
-    drop(connect(target, options)?);
+    drop(connect_greeted(target, options)?);
     let mut output = StdoutWriter::new();
     let mut completion = Completion::Success;
     for suite in suites {

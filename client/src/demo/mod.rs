@@ -2,9 +2,10 @@
 
 use tinytcp_cli::target::Target;
 
-use super::connect::{ConnectOptions, connect};
+use super::connect::ConnectOptions;
 use super::dialogue::{self, Request, ServerAnswer, Wording};
 use super::error::{ClientError, Completion};
+use super::greeting::connect_greeted;
 use super::stdout::{StdoutWriter, printable};
 use super::stepwise::StepwiseConnection;
 
@@ -39,8 +40,11 @@ impl Demo<'_> {
     ) -> Result<Completion, ClientError> {
         self.output.write(&self.wording.connecting(self.target))?;
         self.output.flush()?;
-        let mut connection =
-            StepwiseConnection::new(self.target, connect(self.target, options)?, options.timeout);
+        let mut connection = StepwiseConnection::new(
+            self.target,
+            connect_greeted(self.target, options)?,
+            options.timeout,
+        );
         self.output.write(&self.wording.connected(self.target))?;
         if let Some(mut banner) = dialogue::banner(self.target.protocol) {
             let answer = connection.answer(&mut banner)?;

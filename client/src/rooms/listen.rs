@@ -9,15 +9,18 @@ use tinytcp_cli::target::Target;
 use tinytcp_cli::terminal::note;
 
 use super::Membership;
+use super::patience::{Patience, Silence};
 use super::report::{self, Form};
-use crate::connect::{ConnectOptions, connect};
+use crate::connect::ConnectOptions;
 use crate::dialogue::{self, DueAnswer, News, Request, RoomWords};
-use crate::error::{ClientError, Completion, not_joined, refusal};
+use crate::entry::EntryCommand;
+use crate::error::{ClientError, Completion};
+use crate::greeting::connect_greeted;
 use crate::stdout::{StdoutWriter, printable};
 use crate::stepwise::{Arrival, StepwiseConnection};
 
 /// The silence after which the client asks for an answer. The request keeps a server from closing
-/// the connection as an idle one, and a missing answer shows that the server is gone.
+/// the connection as an idle one. If neither the answer nor news come in time, the server is gone.
 const KEEP_ALIVE: Duration = Duration::from_secs(20);
 
 /// The pause before a new connection; it doubles up to the maximum while none opens.
@@ -106,15 +109,15 @@ pub fn listen(
 impl Listener<'_> {
     /// Listens on one connection. Returns when the run is over.
     fn session(&mut self, connecting: ConnectOptions) -> Result<Completion, ClientError> {
-        let stream = connect(self.target, connecting)?;
+        let stream = connect_greeted(self.target, connecting)?;
         let mut connection = StepwiseConnection::new(self.target, stream, connecting.timeout);
         self.join(&mut connection)?;
+        let answer_max = connecting.timeout.unwrap_or(KEEP_ALIVE);
+        let mut patience = Patience::new(Instant::now(), KEEP_ALIVE, answer_max, self.end);
         let mut due: Option<DueAnswer> = None;
-        let mut wait_until = Instant::now() + KEEP_ALIVE;
         let mut last_words = None;
         loop {
-            let until = self.end.map_or(wait_until, |end| end.min(wait_until));
-            match connection.next(due.as_mut(), Some(until)) {
+            match connection.next(due.as_mut(), Some(patience.until())) {
                 Ok(Some(Arrival::News(news))) => {
                     self.heard += u64::from(matches!(news, News::Message { .. }));
                     let room = &self.options.membership.room;
@@ -122,25 +125,24 @@ impl Listener<'_> {
                     if self.options.count.is_some_and(|count| self.heard >= count) {
                         return Ok(Completion::Success);
                     }
-                    if due.is_none() {
-                        wait_until = Instant::now() + KEEP_ALIVE;
+                    if patience.note_news(Instant::now()) {
+                        return Ok(self.completion());
                     }
                 }
                 Ok(Some(Arrival::Answer(answer))) => {
                     if due.take().is_none() || answer.is_error {
                         last_words = Some(String::from_utf8_lossy(answer.text).into_owned());
                     }
-                    wait_until = Instant::now() + KEEP_ALIVE;
+                    patience.note_answer(Instant::now());
                 }
-                Ok(None) if self.end.is_some_and(|end| Instant::now() >= end) => {
-                    return Ok(self.completion());
-                }
-                Ok(None) if due.is_some() => return Err(connection.late()),
-                Ok(None) => {
-                    due = self.send(&mut connection, self.words.keep_alive)?;
-                    let timeout = connecting.timeout.unwrap_or(KEEP_ALIVE);
-                    wait_until = Instant::now() + timeout;
-                }
+                Ok(None) => match patience.judge_silence(Instant::now()) {
+                    Silence::Over => return Ok(self.completion()),
+                    Silence::Gone => return Err(connection.late()),
+                    Silence::Idle => {
+                        due = self.send(&mut connection, self.words.keep_alive)?;
+                        patience.note_request(Instant::now());
+                    }
+                },
                 Err(ClientError::Broken(text)) => return Err(closed(text, last_words)),
                 Err(error) => return Err(error),
             }
@@ -151,17 +153,9 @@ impl Listener<'_> {
     fn join(&mut self, connection: &mut StepwiseConnection<'_>) -> Result<(), ClientError> {
         connection.take_banner()?;
         let Membership { room, nick } = &self.options.membership;
-        let nick = nick.as_ref().map(|nick| (self.words.nick, nick));
-        for (word, argument) in nick.into_iter().chain([(self.words.join, room)]) {
-            let Some(mut due) = self.send(connection, &format!("{word} {argument}"))? else {
-                continue;
-            };
-            let answer = connection.answer(&mut due)?;
-            if answer.is_error {
-                return Err(refusal(self.target, word, answer.text));
-            }
-            if word == self.words.join && !answer.has_joined {
-                return Err(not_joined(self.target, word, answer.text));
+        for command in EntryCommand::all(self.words, nick.as_deref(), room) {
+            if let Some(mut due) = self.send(connection, &command.line())? {
+                command.check(self.target, &connection.answer(&mut due)?)?;
             }
         }
         self.has_joined = true;

@@ -6,6 +6,7 @@
 //! ```
 
 mod listen;
+mod patience;
 mod report;
 mod say;
 

@@ -8,6 +8,7 @@ use tinytcp_cli::terminal::Blocking;
 use super::Membership;
 use crate::connect::ConnectOptions;
 use crate::dialogue::RoomWords;
+use crate::entry::EntryCommand;
 use crate::error::{ClientError, Completion};
 use crate::script;
 
@@ -26,18 +27,15 @@ pub fn say(
     text: Option<&str>,
 ) -> Result<Completion, ClientError> {
     let words = RoomWords::of(target.protocol)?;
-    let nick = membership.nick.as_ref().map(|nick| (words.nick, nick));
-    let (preamble, lines): (Vec<_>, Vec<_>) = nick
-        .into_iter()
-        .chain([(words.join, &membership.room)])
-        .map(|(word, argument)| (word, format!("{word} {argument}\n")))
-        .unzip();
+    let Membership { room, nick } = membership;
+    let entry = EntryCommand::all(words, nick.as_deref(), room);
+    let lines: String = entry.iter().map(|command| command.line() + "\n").collect();
     let texts: Box<dyn Read + Send> = match text {
         Some(text) => Box::new(Cursor::new(text.to_owned())),
         None => Box::new(Blocking(io::stdin())),
     };
-    let script = Cursor::new(lines.concat()).chain(Said::new(words.say, texts));
-    script::run_after(preamble, target, options, script)
+    let script = Cursor::new(lines).chain(Said::new(words.say, texts));
+    script::run_after(entry, target, options, script)
 }
 
 /// The lines of a text, each as a command that sends it to the room.

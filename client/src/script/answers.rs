@@ -12,9 +12,8 @@ use tinytcp_core::display::plural::plural;
 
 use super::ScriptEvent;
 use crate::dialogue::{self, AnswerBuffer, AnswerState, DueAnswer, Extent, SILENCE};
-use crate::error::{
-    ClientError, Completion, advice, end_of_connection, not_joined, readable_duration, refusal,
-};
+use crate::entry::EntryCommand;
+use crate::error::{ClientError, Completion, advice, end_of_connection, readable_duration};
 use crate::receiver::{Received, next_event};
 use crate::stdout::StdoutWriter;
 
@@ -31,9 +30,8 @@ pub struct AnswerPrinter<'a> {
     due: VecDeque<(DueAnswer, usize)>,
     /// The next answer is the banner, which is not printed.
     banner_is_due: bool,
-    /// The first commands, whose answers are not printed, and which must not be refused. The last
-    /// one joins a room.
-    preamble: VecDeque<&'static str>,
+    /// The first commands, whose answers are not printed, and which must not be refused.
+    entry: VecDeque<EntryCommand>,
     /// News of a room are printed.
     shows_news: bool,
     /// No more requests follow.
@@ -62,12 +60,12 @@ enum WaitFor {
 impl<'a> AnswerPrinter<'a> {
     /// The side of a connection with `target` on which nothing was sent or received yet.
     ///
-    /// The answers to the commands of `preamble` are not printed, and neither are news after it.
+    /// The answers to the commands of `entry` are not printed, and neither are news after it.
     pub fn new(
         target: &'a Target,
         timeout: Option<Duration>,
         turns: SyncSender<()>,
-        preamble: Vec<&'static str>,
+        entry: Vec<EntryCommand>,
     ) -> Self {
         let banner = dialogue::banner(target.protocol);
         Self {
@@ -76,8 +74,8 @@ impl<'a> AnswerPrinter<'a> {
             buffer: AnswerBuffer::default(),
             banner_is_due: banner.is_some(),
             due: banner.map(|due| (due, 1)).into_iter().collect(),
-            shows_news: preamble.is_empty(),
-            preamble: preamble.into(),
+            shows_news: entry.is_empty(),
+            entry: entry.into(),
             all_sent: false,
             ends_session: false,
             unsent: None,
@@ -226,17 +224,11 @@ impl<'a> AnswerPrinter<'a> {
             return Err(ClientError::broken(self.target, &complaint));
         }
         self.last_was_error = answer.is_error;
-        let silent = if is_banner { None } else { self.preamble.pop_front() };
-        match silent {
-            Some(command) if answer.is_error => {
-                return Err(refusal(self.target, command, answer.text));
-            }
-            // The last command of a preamble joins the room.
-            Some(command) if self.preamble.is_empty() && !answer.has_joined => {
-                return Err(not_joined(self.target, command, answer.text));
-            }
+        let entry = if is_banner { None } else { self.entry.pop_front() };
+        match entry {
+            Some(command) => command.check(self.target, &answer)?,
             None if !is_banner => self.output.write_answer(self.target.protocol, answer)?,
-            _ => {}
+            None => {}
         }
         if let Some(advice) =
             self.last_was_error.then(|| advice(self.target, answer.text)).flatten()
@@ -250,8 +242,10 @@ impl<'a> AnswerPrinter<'a> {
             Some((_, count)) if *count > 1 => *count -= 1,
             _ => drop(self.due.pop_front()),
         }
-        // The sender may have ended already, or does not wait for answers.
-        let _ = self.turns.try_send(());
+        if !is_banner {
+            // The sender may have ended already, or does not wait for answers.
+            let _ = self.turns.try_send(());
+        }
         Ok(())
     }
 

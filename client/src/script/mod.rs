@@ -25,6 +25,7 @@ use tinytcp_cli::target::{ProtocolName, Target};
 
 use super::connect::{ConnectOptions, connect};
 use super::dialogue::{self, DueAnswer};
+use super::entry::EntryCommand;
 use super::error::{ClientError, Completion, reason};
 use super::receiver::{EVENTS_MAX, Received, receive_all};
 use super::threads;
@@ -73,13 +74,13 @@ pub fn run(
     run_after(Vec::new(), target, options, script)
 }
 
-/// As [`run`], for a script that begins with the commands of `preamble`, the last of which joins a
-/// room. Their answers are not printed, nor is news of a room.
+/// As [`run`], for a script that begins with the lines of `entry`. Their answers are not printed,
+/// nor is news of a room. If the server refuses one of them, nothing after it is sent.
 ///
 /// # Errors
 /// See [`ClientError`]; also when the server refuses one of them, or has no rooms.
 pub fn run_after(
-    preamble: Vec<&'static str>,
+    entry: Vec<EntryCommand>,
     target: &Target,
     options: ConnectOptions,
     script: impl Read + Send + 'static,
@@ -91,11 +92,13 @@ pub fn run_after(
     let (to_server, from_server) = (server.handle(), server.handle());
     let (events, received) = mpsc::sync_channel(EVENTS_MAX);
     let (turns, next_turn) = mpsc::sync_channel(1);
-    let sender = RequestSender::new(target.protocol, script, to_server, events.clone(), next_turn);
+    let (protocol, entry_len) = (target.protocol, entry.len());
+    let sender =
+        RequestSender::new(protocol, script, to_server, events.clone(), next_turn, entry_len);
     threads::start("sender", move || sender.run())
         .and_then(|()| threads::start("receiver", move || receive_all(from_server, &events)))
         .map_err(|error| ClientError::broken(target, error))?;
-    let mut answers = AnswerPrinter::new(target, options.timeout, turns, preamble);
+    let mut answers = AnswerPrinter::new(target, options.timeout, turns, entry);
     let result = answers.run(&received);
     answers.report_unsent();
     result

@@ -20,6 +20,8 @@ pub struct RequestSender<Script> {
     events: SyncSender<ScriptEvent>,
     /// Without pipelining: a message for each answer, after which the next request may be sent.
     next_turn: Receiver<()>,
+    /// The next requests that are not pipelined: those without which the rest must not be sent.
+    entry_left: usize,
     /// Requests that are not sent yet, and the answers that are due to them.
     requests: Vec<u8>,
     due: Option<(DueAnswer, usize)>,
@@ -34,16 +36,19 @@ enum SendEnd {
 }
 
 impl<Script: Read> RequestSender<Script> {
-    /// Sends all lines of `script` to `server`.
+    /// Sends all lines of `script` to `server`, each of the first `entry_len` ones after the answer
+    /// to the one before.
     pub fn new(
         protocol: ProtocolName,
         script: Script,
         server: StreamHandle,
         events: SyncSender<ScriptEvent>,
         next_turn: Receiver<()>,
+        entry_len: usize,
     ) -> Self {
         let script = BufReader::with_capacity(PIECE_LEN, script);
-        Self { protocol, script, server, events, next_turn, requests: Vec::new(), due: None }
+        let (entry_left, requests, due) = (entry_len, Vec::new(), None);
+        Self { protocol, script, server, events, next_turn, entry_left, requests, due }
     }
 
     /// Sends requests until the script or the connection ends.
@@ -85,7 +90,7 @@ impl<Script: Read> RequestSender<Script> {
                 let count = self.due.take().map_or(0, |(_, count)| count);
                 self.due = Some((due, count + 1));
             }
-            if is_last || !dialogue::pipelines(self.protocol) || !self.another_line_is_buffered() {
+            if is_last || !self.pipelines() || !self.another_line_is_buffered() {
                 self.send()?;
             }
             if is_last {
@@ -117,7 +122,7 @@ impl<Script: Read> RequestSender<Script> {
 
     /// Reports the due answers, sends the requests and, without pipelining, waits for the answer.
     fn send(&mut self) -> Result<(), SendEnd> {
-        let waits = self.due.is_some() && !dialogue::pipelines(self.protocol);
+        let waits = self.due.is_some() && !self.pipelines();
         if let Some((due, count)) = self.due.take() {
             self.report(ScriptEvent::Requests(due, count))?;
         }
@@ -136,7 +141,16 @@ impl<Script: Read> RequestSender<Script> {
             }
         }
         self.requests.clear();
-        if waits { self.next_turn.recv().map_err(|_| SendEnd::Connection) } else { Ok(()) }
+        if waits {
+            self.next_turn.recv().map_err(|_| SendEnd::Connection)?;
+            self.entry_left = self.entry_left.saturating_sub(1);
+        }
+        Ok(())
+    }
+
+    /// Returns true if the next request need not wait for an answer.
+    fn pipelines(&self) -> bool {
+        self.entry_left == 0 && dialogue::pipelines(self.protocol)
     }
 
     fn report(&self, event: ScriptEvent) -> Result<(), SendEnd> {

@@ -8,8 +8,9 @@ use std::sync::mpsc::SyncSender;
 
 use tinytcp_cli::target::Target;
 
-use crate::connect::{ConnectOptions, connect};
+use crate::connect::ConnectOptions;
 use crate::error::{ClientError, reason};
+use crate::greeting::connect_greeted;
 use crate::receiver::{Received, receive_all};
 use crate::stream::Stream;
 use crate::threads;
@@ -52,7 +53,7 @@ impl<'a, E: From<Received> + Send + 'static> ShellConnection<'a, E> {
     /// See [`ClientError`].
     pub fn reopen(&mut self) -> Result<(), ClientError> {
         self.may_end.store(true, Ordering::Relaxed);
-        let connected = connect(self.target, self.options);
+        let connected = connect_greeted(self.target, self.options);
         self.may_end.store(false, Ordering::Relaxed);
         self.adopt(connected?)
     }

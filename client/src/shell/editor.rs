@@ -1,7 +1,7 @@
 //! The input of a shell: a thread with a line editor, which has history and completion.
 
 use std::io::ErrorKind;
-use std::sync::mpsc::{self, Receiver, SyncSender};
+use std::sync::mpsc::{Receiver, SyncSender};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -18,8 +18,8 @@ use rustyline::{
 };
 
 use super::history;
+use super::printer::Printer;
 use crate::dialogue::Wording;
-use crate::receiver::EVENTS_MAX;
 use crate::threads::{self, ThreadError};
 
 /// What the editor reports.
@@ -84,22 +84,25 @@ impl ConditionalEventHandler for Suspend {
 ///
 /// # Errors
 /// When no thread can be started.
-pub fn start_printer(editor: &mut LineEditor) -> Result<Option<SyncSender<String>>, ThreadError> {
-    let Ok(mut printer) = editor.create_external_printer() else { return Ok(None) };
-    let (sender, texts) = mpsc::sync_channel(EVENTS_MAX);
+pub fn start_printer(editor: &mut LineEditor) -> Result<Option<Printer>, ThreadError> {
+    let Ok(mut above_prompt) = editor.create_external_printer() else { return Ok(None) };
+    let printer = Printer::default();
+    let texts = printer.clone();
     threads::start("printer", move || {
-        for text in texts {
+        loop {
             // The editor reports a terminal that is gone.
-            let _ = printer.print(text);
+            let _ = above_prompt.print(texts.wait());
         }
     })?;
-    Ok(Some(sender))
+    Ok(Some(printer))
 }
 
-/// Reads a line for each message of `turns`, and sends what was typed to `events`.
+/// Reads a line for each message of `turns`, and sends what was typed to `events`. `printer` gets
+/// to know first that no line is read any more.
 pub fn run<E: From<Typed>>(
     mut editor: LineEditor,
     prompt: &str,
+    printer: Option<&Printer>,
     turns: &Receiver<()>,
     events: &SyncSender<E>,
 ) {
@@ -118,6 +121,9 @@ pub fn run<E: From<Typed>>(
             }
             Err(error) => Typed::Unreadable(error.to_string()),
         };
+        if let Some(printer) = printer {
+            printer.set_reading(false);
+        }
         if events.send(typed.into()).is_err() {
             return;
         }

@@ -9,13 +9,16 @@
 //!
 //! While the editor reads a line, text must go through it, or it would appear in the middle of that
 //! line. The editor takes such text only while it waits for a key. So passing text may block, and
-//! the printer is a thread for that reason alone. While the editor does not read, the caller writes
-//! to stdout itself. It lets the editor read the next line when the answer has arrived. So the
-//! answers of a quick server are between one prompt and the next, as in the original clients.
+//! the printer is a thread for that reason alone. The caller waits for the printer only while the
+//! editor reads: then it stops receiving from a server that is faster than the terminal. While the
+//! editor does not read, the caller writes to stdout itself. It lets the editor read the next line
+//! when the answer has arrived. So the answers of a quick server are between one prompt and the
+//! next, as in the original clients.
 
 mod connection;
 mod editor;
 mod history;
+mod printer;
 mod session;
 mod terminal;
 
@@ -33,12 +36,17 @@ use signal_hook::iterator::Signals;
 use terminal::SavedTerminal;
 use tinytcp_cli::target::Target;
 
-use super::connect::{ConnectOptions, connect};
+use super::connect::ConnectOptions;
 use super::dialogue::Wording;
 use super::error::{ClientError, Completion};
-use super::receiver::{EVENTS_MAX, Received};
+use super::greeting::connect_greeted;
+use super::receiver::Received;
 use super::stdout::StdoutWriter;
 use super::threads::{self, ThreadError};
+
+/// The capacity of the channel to the caller: small, because a typed line and Ctrl-C wait behind
+/// the pieces of a server that is faster than the terminal.
+const EVENTS_MAX: usize = 2;
 
 /// The reports of all threads to the caller.
 enum ShellEvent {
@@ -69,7 +77,7 @@ pub fn run(target: &Target, options: ConnectOptions<'_>) -> Result<Completion, C
     let mut output = StdoutWriter::new();
     output.write(&wording.connecting(target))?;
     output.flush()?;
-    let server = connect(target, options)?;
+    let server = connect_greeted(target, options)?;
     output.write(wording.greeting)?;
 
     let no_terminal = |error: &dyn Display| {
@@ -94,9 +102,11 @@ pub fn run(target: &Target, options: ConnectOptions<'_>) -> Result<Completion, C
     })
     .map_err(no_thread)?;
     let (turns, its_turn) = mpsc::sync_channel(1);
-    let from_editor = events.clone();
-    threads::start("editor", move || editor::run(editor, wording.prompt, &its_turn, &from_editor))
-        .map_err(no_thread)?;
+    let (from_editor, above_prompt) = (events.clone(), printer.clone());
+    threads::start("editor", move || {
+        editor::run(editor, wording.prompt, above_prompt.as_ref(), &its_turn, &from_editor)
+    })
+    .map_err(no_thread)?;
     let connection = ShellConnection::new(target, options, server, events, may_end)?;
     let is_interactive = printer.is_some() && io::stdin().is_terminal();
     ShellSession::new(connection, output, printer, turns, is_interactive).run(&received)

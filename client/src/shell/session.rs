@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use super::ShellEvent;
 use super::connection::ShellConnection;
 use super::editor::Typed;
+use super::printer::Printer;
 use crate::connect::ConnectOptions;
 use crate::dialogue::{
     self, AnswerBuffer, AnswerState, DueAnswer, Extent, Request, SILENCE, Wording,
@@ -43,7 +44,7 @@ pub struct ShellSession<'a> {
     due: VecDeque<DueAnswer>,
     output: StdoutWriter,
     /// Prints above the prompt.
-    printer: Option<SyncSender<String>>,
+    printer: Option<Printer>,
     /// Lets the editor read its next line.
     turns: SyncSender<()>,
     /// The editor reads a line.
@@ -55,7 +56,7 @@ impl<'a> ShellSession<'a> {
     pub fn new(
         connection: ShellConnection<'a, ShellEvent>,
         output: StdoutWriter,
-        printer: Option<SyncSender<String>>,
+        printer: Option<Printer>,
         turns: SyncSender<()>,
         is_interactive: bool,
     ) -> Self {
@@ -108,9 +109,11 @@ impl<'a> ShellSession<'a> {
                 (false, true) => self.answer_by,
                 (false, false) => Some(prompt_at),
             };
+            // Once for all that has arrived: a terminal takes many short writes slowly.
+            self.output.flush()?;
             match next_event(events, until) {
                 Ok(ShellEvent::Typed(typed)) => {
-                    self.is_editing = false;
+                    self.end_turn()?;
                     prompt_at = Instant::now() + PROMPT_DELAY;
                     match typed {
                         Typed::Lines(lines) => self.unsent.extend(lines),
@@ -155,6 +158,7 @@ impl<'a> ShellSession<'a> {
 
     /// Opens a new connection.
     fn reconnect(&mut self) -> Result<(), ClientError> {
+        self.output.flush()?;
         self.connection.reopen()?;
         let target = self.connection.target;
         self.buffer = AnswerBuffer::default();
@@ -243,7 +247,9 @@ impl<'a> ShellSession<'a> {
     fn leave(&mut self, events: &Receiver<ShellEvent>) -> Result<Completion, ClientError> {
         let deadline = Instant::now() + LAST_ANSWER_MAX;
         self.show_answers()?;
-        while !self.due.is_empty() {
+        // Without a look at the clock, a room that never falls silent would hide the deadline.
+        while !self.due.is_empty() && Instant::now() < deadline {
+            self.output.flush()?;
             match next_event(events, Some(deadline)) {
                 Ok(ShellEvent::Received(Received::Bytes(piece))) => self.buffer.append(&piece),
                 Ok(ShellEvent::Typed(_) | ShellEvent::Interrupted) => {}
@@ -275,9 +281,19 @@ impl<'a> ShellSession<'a> {
     fn give_turn(&mut self) -> Result<(), ClientError> {
         self.output.flush()?;
         self.is_editing = true;
+        if let Some(printer) = &self.printer {
+            printer.set_reading(true);
+        }
         // An editor that has ended has reported why.
         let _ = self.turns.send(());
         Ok(())
+    }
+
+    /// Notes that the editor has read a line, and prints the text that it has not taken.
+    fn end_turn(&mut self) -> Result<(), ClientError> {
+        self.is_editing = false;
+        let left = self.printer.as_ref().map(Printer::take).unwrap_or_default();
+        self.output.write(&left).and_then(|()| self.output.flush())
     }
 
     /// Prints every complete answer. Returns true if the rest may be one: it is complete if the
@@ -331,11 +347,10 @@ impl<'a> ShellSession<'a> {
     fn print(&mut self, lines: &str) -> Result<(), ClientError> {
         match &self.printer {
             Some(printer) if self.is_editing => {
-                // A printer that has ended went with the terminal, which the editor reports.
-                let _ = printer.send(lines.into());
+                printer.print(lines);
                 Ok(())
             }
-            _ => self.output.write(lines).and_then(|()| self.output.flush()),
+            _ => self.output.write(lines),
         }
     }
 }

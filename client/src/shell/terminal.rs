@@ -3,7 +3,6 @@
 use std::io::{self, IsTerminal, Write};
 use std::panic;
 use std::sync::Mutex;
-use std::sync::mpsc::SyncSender;
 
 use nix::sys::signal::{SigSet, Signal, raise};
 use nix::sys::termios::{
@@ -11,6 +10,7 @@ use nix::sys::termios::{
 };
 use nix::unistd::{getpgrp, tcgetpgrp};
 
+use super::printer::Printer;
 use crate::threads::{self, ThreadError};
 
 /// Switches the marking of pasted text on and off; the line editor switches it on.
@@ -57,7 +57,7 @@ impl SavedTerminal {
     ///
     /// # Errors
     /// When no thread can be started.
-    pub fn obey_signals(&self, printer: Option<SyncSender<String>>) -> Result<(), ThreadError> {
+    pub fn obey_signals(&self, printer: Option<Printer>) -> Result<(), ThreadError> {
         if self.0.is_none() {
             return Ok(());
         }
@@ -73,7 +73,7 @@ impl SavedTerminal {
         Some(char::from(*self.0.as_ref()?.control_chars.get(index)?))
     }
 
-    fn obey(&self, caught: &SigSet, printer: Option<&SyncSender<String>>) {
+    fn obey(&self, caught: &SigSet, printer: Option<&Printer>) {
         let mut editing = None;
         while let Ok(signal) = caught.wait() {
             if signal != Signal::SIGCONT {
@@ -95,8 +95,9 @@ impl SavedTerminal {
             if signal == Signal::SIGCONT {
                 // A suspended process gets no signal when the size of the window changes.
                 let _ = raise(Signal::SIGWINCH);
-                // If the queue is full, the prompt is redrawn anyway.
-                let _ = printer.map(|printer| printer.try_send(REDRAW.into()));
+                if let Some(printer) = printer {
+                    printer.print(REDRAW);
+                }
             }
         }
     }

@@ -34,8 +34,8 @@ use crate::token_bucket::{Rate, TokenBucket};
 /// places of removed entries are not always free at once.
 pub const ENTRIES_MAX: usize = 50_000;
 
-/// The time between two searches for entries to reuse. One search takes about 0.1 ms:
-/// `cargo bench --bench wire -- addresses`.
+/// The time between two searches for entries to reuse. `cargo bench --bench wire -- addresses`
+/// measures one.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
 
 /// The limits per address, and what each address has used of them.

@@ -16,7 +16,14 @@ use memmap2::MmapMut;
 /// The storage of a block, zero at first.
 #[derive(Debug)]
 enum Storage {
-    /// Memory of the allocator; empty in a block that uses its short storage.
+    /// Bytes in the block itself, for the beginning of a line: most connections hold no more
+    /// between two turns.
+    ///
+    /// They also make a block 128 bytes long. glibc keeps smaller freed chunks in fast bins, which
+    /// pin the pages around them: after a burst of 10,000 pieces of 1,000 bytes, none of that
+    /// memory went back to the system.
+    Short([u8; Block::SHORT_LEN]),
+    /// Memory of the allocator.
     Heap(Box<[u8]>),
     /// A mapping of its own. Its pages become resident when they are touched, and return to the
     /// system when it is dropped.
@@ -27,6 +34,7 @@ impl Storage {
     #[inline]
     fn bytes(&self) -> &[u8] {
         match self {
+            Self::Short(bytes) => bytes,
             Self::Heap(bytes) => bytes,
             Self::Mapped(bytes) => bytes,
         }
@@ -35,6 +43,7 @@ impl Storage {
     #[inline]
     fn bytes_mut(&mut self) -> &mut [u8] {
         match self {
+            Self::Short(bytes) => bytes,
             Self::Heap(bytes) => bytes,
             Self::Mapped(bytes) => bytes,
         }
@@ -48,14 +57,7 @@ impl Storage {
 /// content.
 #[derive(Debug)]
 pub struct Block {
-    /// Empty in a block that uses `short`.
-    long: Storage,
-    /// Short storage for the beginning of a line: most connections hold no more between two turns.
-    ///
-    /// It also makes a block 128 bytes long. glibc keeps smaller freed chunks in fast bins, which
-    /// pin the pages around them: after a burst of 10,000 pieces of 1,000 bytes, none of that
-    /// memory went back to the system.
-    short: [u8; Self::SHORT_LEN],
+    storage: Storage,
     /// Offsets fit a `u32` because no block is longer than [`Block::LEN_MAX`].
     start: u32,
     end: u32,
@@ -65,8 +67,8 @@ impl Block {
     /// The most bytes of a block. Limits on messages are well below it.
     pub const LEN_MAX: usize = u32::MAX as usize;
 
-    /// The bytes of the short storage.
-    pub const SHORT_LEN: usize = 96;
+    /// The bytes of the shortest storage.
+    pub const SHORT_LEN: usize = 119;
 
     /// Creates an empty block of `len` bytes from the allocator, or of [`Block::SHORT_LEN`] if that
     /// is more.
@@ -75,8 +77,11 @@ impl Block {
     /// If that is more than [`Block::LEN_MAX`].
     #[must_use]
     pub fn new(len: usize) -> Self {
-        let len = if len <= Self::SHORT_LEN { 0 } else { len };
-        Self::of_storage(Storage::Heap(vec![0; len].into_boxed_slice()))
+        if len <= Self::SHORT_LEN {
+            Self::of_storage(Storage::Short([0; Self::SHORT_LEN]))
+        } else {
+            Self::of_storage(Storage::Heap(vec![0; len].into_boxed_slice()))
+        }
     }
 
     /// Creates an empty block of `len` bytes in a mapping of its own. Returns `None` if the system
@@ -89,37 +94,37 @@ impl Block {
         MmapMut::map_anon(len).ok().map(|bytes| Self::of_storage(Storage::Mapped(bytes)))
     }
 
-    fn of_storage(long: Storage) -> Self {
-        let len = long.bytes().len();
+    fn of_storage(storage: Storage) -> Self {
+        let len = storage.bytes().len();
         assert!(len <= Self::LEN_MAX, "a block of {len} bytes");
-        Self { long, short: [0; Self::SHORT_LEN], start: 0, end: 0 }
+        Self { storage, start: 0, end: 0 }
     }
 
     /// True if the block has a mapping of its own.
     #[must_use]
     pub const fn is_mapped(&self) -> bool {
-        matches!(self.long, Storage::Mapped(_))
+        matches!(self.storage, Storage::Mapped(_))
     }
 
     /// The length of the storage in bytes.
     #[must_use]
     #[inline]
     pub fn capacity(&self) -> usize {
-        self.storage().len()
+        self.storage.bytes().len()
     }
 
     /// The bytes in the queue, oldest first.
     #[must_use]
     #[inline]
     pub fn bytes(&self) -> &[u8] {
-        &self.storage()[self.start as usize..self.end as usize]
+        &self.storage.bytes()[self.start as usize..self.end as usize]
     }
 
     /// The bytes in the queue, which the caller may change.
     #[must_use]
     pub fn bytes_mut(&mut self) -> &mut [u8] {
         let (start, end) = (self.start as usize, self.end as usize);
-        &mut self.storage_mut()[start..end]
+        &mut self.storage.bytes_mut()[start..end]
     }
 
     /// The number of bytes in the queue.
@@ -140,7 +145,7 @@ impl Block {
     #[inline]
     pub fn spare(&mut self) -> &mut [u8] {
         let end = self.end as usize;
-        &mut self.storage_mut()[end..]
+        &mut self.storage.bytes_mut()[end..]
     }
 
     /// The number of free bytes after the queue.
@@ -158,7 +163,7 @@ impl Block {
     #[inline]
     pub fn spare_after(&mut self, len: usize) -> &mut [u8] {
         assert!(self.is_empty(), "{} bytes are in the block", self.len());
-        &mut self.storage_mut()[len..]
+        &mut self.storage.bytes_mut()[len..]
     }
 
     /// Makes a queue of a copy of `front` and the first `count` bytes of [`Block::spare_after`].
@@ -188,12 +193,24 @@ impl Block {
     #[inline]
     pub fn append(&mut self, bytes: &[u8]) -> bool {
         let Some(place) = self.spare().get_mut(..bytes.len()) else { return false };
-        if bytes.len() <= PIECE_LEN {
-            place.copy_from_slice(bytes);
-        } else {
-            copy_in_pieces(place, bytes);
-        }
+        copy(place, bytes);
         self.end += bytes.len() as u32;
+        true
+    }
+
+    /// Appends copies of `parts`, one after the other. Returns false, and appends nothing, if there
+    /// is no room for all of them.
+    #[must_use]
+    #[inline]
+    pub fn append_all<const N: usize>(&mut self, parts: [&[u8]; N]) -> bool {
+        let len = parts.iter().map(|part| part.len()).sum();
+        let Some(mut place) = self.spare().get_mut(..len) else { return false };
+        for part in parts {
+            let (front, rest) = place.split_at_mut(part.len());
+            copy(front, part);
+            place = rest;
+        }
+        self.end += len as u32;
         true
     }
 
@@ -204,7 +221,7 @@ impl Block {
     pub fn overwrite(&mut self, offset: usize, bytes: &[u8]) {
         let start = self.start as usize + offset;
         assert!(offset + bytes.len() <= self.len(), "overwrites bytes after the queue");
-        self.storage_mut()[start..start + bytes.len()].copy_from_slice(bytes);
+        self.storage.bytes_mut()[start..start + bytes.len()].copy_from_slice(bytes);
     }
 
     /// Removes `count` bytes from the front.
@@ -243,7 +260,7 @@ impl Block {
     /// Moves the bytes to the front.
     pub fn move_to_front(&mut self) {
         let range = self.start as usize..self.end as usize;
-        self.storage_mut().copy_within(range, 0);
+        self.storage.bytes_mut().copy_within(range, 0);
         (self.start, self.end) = (0, self.len() as u32);
     }
 
@@ -252,22 +269,6 @@ impl Block {
     pub const fn consumed_len(&self) -> usize {
         self.start as usize
     }
-
-    #[inline]
-    fn storage(&self) -> &[u8] {
-        match self.long.bytes() {
-            [] => &self.short,
-            long => long,
-        }
-    }
-
-    #[inline]
-    fn storage_mut(&mut self) -> &mut [u8] {
-        match self.long.bytes_mut() {
-            [] => &mut self.short,
-            long => long,
-        }
-    }
 }
 
 #[cfg(target_pointer_width = "64")]
@@ -275,6 +276,16 @@ const _: () = assert!(size_of::<Block>() == 128);
 
 /// The most bytes that are copied at once.
 const PIECE_LEN: usize = 2 << 10;
+
+/// Copies `bytes` to `place`, which has the same length.
+#[inline]
+fn copy(place: &mut [u8], bytes: &[u8]) {
+    if bytes.len() <= PIECE_LEN {
+        place.copy_from_slice(bytes);
+    } else {
+        copy_in_pieces(place, bytes);
+    }
+}
 
 /// Copies a long message.
 ///
@@ -296,7 +307,7 @@ mod tests {
 
     #[test]
     fn a_new_block_is_zero_and_has_the_requested_length() {
-        for len in [97, 4096, 4097, 1 << 20] {
+        for len in [Block::SHORT_LEN + 1, 4096, 4097, 1 << 20] {
             let mapped = Block::mapped(len).expect("a mapping of a mebibyte");
             assert!(mapped.is_mapped());
             for mut block in [Block::new(len), mapped] {

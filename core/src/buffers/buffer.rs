@@ -296,7 +296,7 @@ mod tests {
     #[test]
     fn a_read_into_a_shorter_buffer_has_the_room_of_a_working_block() {
         let mut pool = Pool::new(1 << 30);
-        for held in [0, 1, 96, 5000, 20_000] {
+        for held in [0, 1, Block::SHORT_LEN, 5000, 20_000] {
             let mut buffer = filled(held, &mut pool);
             buffer.shrink(&mut pool);
             let bytes = vec![b'y'; BLOCK_LEN];

@@ -32,7 +32,7 @@ const MAPPED_MAX: usize = 60_000;
 pub const BLOCK_LEN: usize = (64 + 4) << 10;
 
 /// The lengths of pieces, which are shorter than a working block, are powers of two from twice
-/// this. Still shorter blocks use their short storage.
+/// this. Still shorter blocks hold their bytes themselves.
 const SMALLEST_LEN: usize = 64;
 /// The largest of these powers of two. A block that is longer than a working block is a long block,
 /// whose length is rounded up by at most a sixteenth.
@@ -382,9 +382,9 @@ mod tests {
     fn a_length_is_a_power_of_two_or_rounded_up_by_a_sixteenth() {
         let mut pool = Pool::new(1 << 30);
         for (asked, lent) in [
-            (0, 96),
-            (96, 96),
-            (97, 128),
+            (0, Block::SHORT_LEN),
+            (Block::SHORT_LEN, Block::SHORT_LEN),
+            (Block::SHORT_LEN + 1, 128),
             (129, 256),
             (LARGEST_PIECE_LEN, LARGEST_PIECE_LEN),
             (LARGEST_PIECE_LEN + 1, BLOCK_LEN),

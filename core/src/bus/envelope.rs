@@ -8,7 +8,8 @@
 //! The origin is a random number of the server, which ignores its own messages: a broker can return
 //! one that was sent over an earlier connection. A payload without the mark is a text, so that an
 //! operator can speak to a room with `nats pub`. Its sender is [`OPERATOR`], and one line ending at
-//! its end is left out.
+//! its end is left out. A payload with the mark whose rest is malformed is no message: its text
+//! would be the inside of an envelope.
 
 use std::fmt::{self, Display};
 use std::io::{Read, Write};
@@ -60,20 +61,22 @@ pub struct Envelope<'a> {
 }
 
 impl<'a> Envelope<'a> {
-    /// Reads a payload. The room checks the name and the text.
+    /// Reads a payload. The room checks the name and the text. Returns `None` if the payload has
+    /// the mark, and its rest is malformed.
     #[must_use]
-    pub fn parse(payload: &'a [u8]) -> Self {
-        marked(payload).unwrap_or_else(|| {
-            let text = payload.strip_suffix(b"\n").unwrap_or(payload);
-            let text = text.strip_suffix(b"\r").unwrap_or(text);
-            Self { origin: None, name: OPERATOR.as_bytes(), text }
-        })
+    pub fn parse(payload: &'a [u8]) -> Option<Self> {
+        if let Some(rest) = payload.strip_prefix(MARK) {
+            return marked(rest);
+        }
+        let text = payload.strip_suffix(b"\n").unwrap_or(payload);
+        let text = text.strip_suffix(b"\r").unwrap_or(text);
+        Some(Self { origin: None, name: OPERATOR.as_bytes(), text })
     }
 }
 
-/// Reads a payload with a mark.
-fn marked(payload: &[u8]) -> Option<Envelope<'_>> {
-    let (origin, rest) = payload.strip_prefix(MARK)?.split_at_checked(ORIGIN_LEN)?;
+/// Reads what follows the mark of a payload.
+fn marked(rest: &[u8]) -> Option<Envelope<'_>> {
+    let (origin, rest) = rest.split_at_checked(ORIGIN_LEN)?;
     let is_number = origin.iter().all(u8::is_ascii_hexdigit);
     let digits = str::from_utf8(origin).ok().filter(|_| is_number)?;
     let origin = Origin(u64::from_str_radix(digits, 16).ok()?);
@@ -111,12 +114,25 @@ mod tests {
             ("hello\r\n", "hello"),
             ("hello\n\n", "hello\n"),
             ("", ""),
-            ("tinytcp1 3f9c ana hello", "tinytcp1 3f9c ana hello"),
-            ("tinytcp1 3f9c2d7a1b0e4c5x ana hello", "tinytcp1 3f9c2d7a1b0e4c5x ana hello"),
-            ("tinytcp1 3f9c2d7a1b0e4c55 ana", "tinytcp1 3f9c2d7a1b0e4c55 ana"),
+            ("tinytcp1", "tinytcp1"),
+            ("tinytcp10 hello", "tinytcp10 hello"),
         ] {
             let expected = Envelope { origin: None, name: b"operator", text: text.as_bytes() };
-            assert_eq!(Envelope::parse(payload.as_bytes()), expected);
+            assert_eq!(Envelope::parse(payload.as_bytes()), Some(expected));
+        }
+    }
+
+    #[test]
+    fn a_payload_with_the_mark_that_is_malformed_is_no_message() {
+        for payload in [
+            "tinytcp1 ",
+            "tinytcp1 3f9c ana hello",
+            "tinytcp1 3f9c2d7a1b0e4c5x ana hello",
+            "tinytcp1 +f9c2d7a1b0e4c55 ana hello",
+            "tinytcp1 3f9c2d7a1b0e4c55ana hello",
+            "tinytcp1 3f9c2d7a1b0e4c55 ana",
+        ] {
+            assert_eq!(Envelope::parse(payload.as_bytes()), None, "{payload}");
         }
     }
 
@@ -137,7 +153,7 @@ mod tests {
             prop_assert_eq!(payload.len(), len(name.as_bytes(), text.as_bytes()));
             let origin = Some(origin);
             let expected = Envelope { origin, name: name.as_bytes(), text: text.as_bytes() };
-            prop_assert_eq!(Envelope::parse(&payload), expected);
+            prop_assert_eq!(Envelope::parse(&payload), Some(expected));
         }
     }
 }

@@ -35,8 +35,6 @@ pub struct Session {
     decoder: Decoder,
     /// The longest payload that the broker takes.
     payload_bytes_max: usize,
-    /// True between a `PING` and its `PONG`.
-    awaits_pong: bool,
     output: Vec<u8>,
     subscriptions: Subscriptions,
 }
@@ -67,7 +65,7 @@ pub enum Event<'a> {
         /// The text.
         text: &'a [u8],
     },
-    /// A message that is for no room, or too long.
+    /// A message that is for no room, is too long, or has a malformed envelope.
     Ignored,
     /// The broker reports an error that does not end the connection.
     Error(&'a [u8]),
@@ -118,7 +116,6 @@ impl Session {
             phase: Phase::Greeting,
             decoder: Decoder::default(),
             payload_bytes_max: nats::PAYLOAD_BYTES_MAX,
-            awaits_pong: false,
             output: Vec::new(),
             subscriptions: Subscriptions::default(),
         }
@@ -136,7 +133,6 @@ impl Session {
         self.phase = Phase::Greeting;
         self.decoder = Decoder::default();
         self.payload_bytes_max = nats::PAYLOAD_BYTES_MAX;
-        self.awaits_pong = false;
         self.output = Vec::new();
         self.subscriptions.restart();
     }
@@ -145,12 +141,6 @@ impl Session {
     #[must_use]
     pub fn is_open(&self) -> bool {
         self.phase == Phase::Open
-    }
-
-    /// True if the broker has not answered the last `PING`.
-    #[must_use]
-    pub const fn awaits_pong(&self) -> bool {
-        self.awaits_pong
     }
 
     /// Runs all complete operations at the front of `input` and reports what they cause. Returns
@@ -189,14 +179,11 @@ impl Session {
             }
             Operation::Error(reason) => report(Event::Error(front(reason, REASON_BYTES_MAX))),
             Operation::Ping => self.append_control(nats::append_pong),
-            Operation::Pong => {
-                self.awaits_pong = false;
-                if self.phase == Phase::Joining {
-                    self.phase = Phase::Open;
-                    report(Event::Opened);
-                }
+            Operation::Pong if self.phase == Phase::Joining => {
+                self.phase = Phase::Open;
+                report(Event::Opened);
             }
-            Operation::Ok => {}
+            Operation::Pong | Operation::Ok => {}
             Operation::Oversized => report(Event::Ignored),
             Operation::Message { subject, payload } => self.deliver(subject, payload, report),
         }
@@ -237,7 +224,9 @@ impl Session {
     }
 
     fn deliver(&self, subject: &[u8], payload: &[u8], report: &mut impl FnMut(Event<'_>)) {
-        let Envelope { origin, name, text } = Envelope::parse(payload);
+        let Some(Envelope { origin, name, text }) = Envelope::parse(payload) else {
+            return report(Event::Ignored);
+        };
         if origin == Some(self.settings.origin()) {
             return;
         }
@@ -249,12 +238,11 @@ impl Session {
 
     /// Appends a `PING`, which the broker must answer.
     pub fn ping(&mut self) {
-        self.awaits_pong = true;
         self.append_control(nats::append_ping);
     }
 
-    /// Appends an operation, unless too many bytes wait because the broker does not read. The
-    /// missing `PONG` then ends the connection.
+    /// Appends an operation, unless too many bytes wait because the broker does not read. The side
+    /// that misses an answer then ends the connection.
     fn append_control(&mut self, append: fn(&mut Vec<u8>)) {
         if self.output.len() < OUTPUT_BYTES_MAX + CONTROL_BYTES_MAX {
             append(&mut self.output);
@@ -470,6 +458,12 @@ mod tests {
             ["tea operator hi"]
         );
         assert_eq!(events(&mut session, b"MSG other 1 2\r\nhi\r\n"), ["Ignored"]);
+    }
+
+    #[test]
+    fn a_message_with_a_malformed_envelope_is_ignored() {
+        let message = b"MSG tinytcp.room.tea 1 20\r\ntinytcp1 8 ana hello\r\n";
+        assert_eq!(events(&mut open(), message), ["Ignored"]);
     }
 
     #[test]

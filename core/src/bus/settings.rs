@@ -112,7 +112,8 @@ impl BusSettings {
     /// # Errors
     /// When the file cannot be read, or has no usable certificate.
     pub fn with_ca_file(self, path: &Path) -> Result<Self, BusError> {
-        let authorities = ClientSettings::trusting(path).map_err(BusError)?;
+        let authorities = ClientSettings::trusting(path);
+        let authorities = authorities.map_err(|error| BusError(error.to_string()))?;
         Ok(Self { authorities: Some(authorities), ..self })
     }
 

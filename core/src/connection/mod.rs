@@ -184,7 +184,7 @@ impl<S: Socket> Connection<S> {
     }
 
     /// Remembers that there may be more to read than events have reported.
-    const fn read_to_end(&mut self) {
+    const fn expect_unreported_bytes(&mut self) {
         self.remember(Readiness { readable: true, writable: false, read_to_end: true });
     }
 
@@ -221,7 +221,7 @@ impl<S: Socket> Connection<S> {
         self.stopping = Stopping::Reading;
         // The kernel may hold bytes that no event has reported yet. Only a read that returns
         // `WouldBlock` proves that it holds none.
-        self.read_to_end();
+        self.expect_unreported_bytes();
     }
 
     /// Reads no more, though the peer may still be sending.
@@ -286,8 +286,13 @@ impl<S: Socket> Connection<S> {
     /// whether it made progress.
     fn work(&mut self, shared: &mut Shared) -> io::Result<Turn> {
         let budget_end = shared.moved_bytes + TURN_BYTES_MAX.min(shared.read_bytes_max) as u64;
-        // Waiting output is sent first, because that can end backpressure.
-        if self.wants_flush() && self.flush(shared)? && shared.moved_bytes >= budget_end {
+        // Under backpressure the output is sent first: that can end it, and then this turn reads.
+        // Otherwise it is sent last: the answers of this turn leave with it in one write.
+        if self.backpressure
+            && self.wants_flush()
+            && self.flush(shared)?
+            && shared.moved_bytes >= budget_end
+        {
             return Ok(Turn::Yield);
         }
         loop {
@@ -307,20 +312,12 @@ impl<S: Socket> Connection<S> {
             moved |= match self.phase {
                 Phase::Opening => return self.continue_opening(shared),
                 Phase::Open => self.end_if_over(shared),
-                Phase::Flushing(reason) if self.is_flushed() => {
-                    if !self.finish_output(reason, shared) {
-                        return Ok(Turn::Close(reason));
+                Phase::Flushing(reason) | Phase::Lingering(reason) => {
+                    match self.continue_closing(reason, shared)? {
+                        Some(moved) => moved,
+                        None => return Ok(Turn::Close(reason)),
                     }
-                    true
                 }
-                Phase::Flushing(_) => false,
-                Phase::Lingering(reason) if self.read_state == ReadState::Ended => {
-                    return Ok(Turn::Close(reason));
-                }
-                // Beyond this bound the bytes of the peer stay unread, but the last answers still
-                // have the rest of the timeout to arrive.
-                Phase::Lingering(_) if self.grace_bytes > LINGER_BYTES_MAX => false,
-                Phase::Lingering(_) => self.is_readable() && self.discard(shared)?,
             };
             if !moved {
                 // A read that is possible and moved nothing waits for memory.
@@ -332,6 +329,27 @@ impl<S: Socket> Connection<S> {
         }
     }
 
+    /// Makes the moves of a connection that runs no more messages: it is in the phase `Flushing` or
+    /// `Lingering`. Returns whether one made progress; `None` if the connection is to be closed.
+    fn continue_closing(
+        &mut self,
+        reason: CloseReason,
+        shared: &mut Shared,
+    ) -> io::Result<Option<bool>> {
+        match self.phase {
+            Phase::Flushing(_) if !self.is_flushed() => Ok(Some(false)),
+            Phase::Flushing(_) => Ok(self.finish_output(reason, shared).then_some(true)),
+            _ if self.read_state == ReadState::Ended => Ok(None),
+            // Beyond this bound the bytes of the peer stay unread, but the last answers still have
+            // the rest of the timeout to arrive.
+            _ if self.grace_bytes > LINGER_BYTES_MAX => Ok(Some(false)),
+            _ => Ok(Some(self.is_readable() && self.discard(shared)?)),
+        }
+    }
+
+    /// True if output waits and a write may succeed. No event is needed for that: a socket is
+    /// writable until a write returns `WouldBlock`, and only then does an event follow. A
+    /// connection that waited for a writable event before each write would wait for ever.
     const fn wants_flush(&self) -> bool {
         self.writable && !self.is_flushed()
     }

@@ -1,5 +1,5 @@
-//! The phase before a session exists: on a listener for proxies, a connection waits for the header
-//! that names its peer.
+//! The phase before a session exists. On a listener for proxies, a connection waits for the header
+//! that names its peer; an encrypted one then shakes hands, in `handshake`.
 //!
 //! Nothing is sent before the header is complete, because the greeting may depend on the peer. The
 //! bytes after the header are those of the client. Only they are counted and logged.

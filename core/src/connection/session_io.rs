@@ -42,6 +42,7 @@ impl<S: Socket> Connection<S> {
             }
             Step::Close(reason) => self.begin_flushing(reason, shared),
         }
+        // A call that leaves nothing pending is progress too: the next move is a read.
         consumed > 0 || self.pending == Pending::Nothing || self.output.len() > waiting_len
     }
 
@@ -66,6 +67,9 @@ impl<S: Socket> Connection<S> {
 
     /// Ends the conversation if no more messages can come: the peer has ended its input, or the
     /// server stops and all that had arrived is answered. Returns true if it ended.
+    ///
+    /// The end of the input may be a half-close: the peer sends no more, and still reads. So its
+    /// last messages are answered first, and the answers are sent before the connection is closed.
     pub(super) fn end_if_over(&mut self, shared: &mut Shared) -> bool {
         // A session that sends unasked stays open after the end of input, but not after a stop.
         let is_all_run = self.pending != Pending::Messages || self.input.is_empty();

@@ -84,8 +84,8 @@ impl<S: Socket> Connection<S> {
         Ok(true)
     }
 
-    /// Makes room in the input for a read, and for `count` bytes of records in its present block:
-    /// at most those of one TLS record.
+    /// Makes room in the input for a read. An encrypted connection does not read into its input:
+    /// `count` is then how many bytes its layer appends, at most those of one TLS record.
     ///
     /// # Errors
     /// When memory has no room yet: the length of the block that is needed.
@@ -155,9 +155,10 @@ impl<S: Socket> Connection<S> {
     /// Notes a read of `count` bytes into a space of `room` bytes, and what it reveals about the
     /// socket.
     fn note_read(&mut self, count: usize, room: usize, shared: &mut Shared) {
-        // A short read has emptied the socket, and bytes that arrive later cause a new event. This
-        // saves the read that would return `WouldBlock`, a third of all system calls. For the
-        // exceptions see `Readiness::read_to_end`.
+        // An event comes only once, so reads go on until the socket is empty. A short read has
+        // emptied it, and bytes that arrive later cause a new event. This saves the read that would
+        // return `WouldBlock`, a third of all system calls. For the exceptions see
+        // `Readiness::read_to_end`.
         if count == 0 {
             self.read_state = ReadState::Ended;
         } else if count < room && self.read_state == ReadState::Readable {
@@ -180,9 +181,9 @@ impl<S: Socket> Connection<S> {
         }
     }
 
-    /// Shuts the write side down once the kernel has all answers, and the `close_notify` after them
-    /// if they are encrypted. Returns false if the connection need not linger, because the peer has
-    /// ended its input or is gone.
+    /// Begins the lingering close: shuts the write side down once the kernel has all answers, and
+    /// the `close_notify` after them if they are encrypted. Returns false if the connection need
+    /// not linger, because the peer has ended its input or is gone.
     pub(super) fn finish_output(&mut self, reason: CloseReason, shared: &mut Shared) -> bool {
         if self.finish_layer(shared) {
             return true;

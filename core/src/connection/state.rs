@@ -14,8 +14,9 @@ pub enum Phase {
     Open,
     /// Sends the last answers. No more messages are run.
     Flushing(CloseReason),
-    /// Has sent everything and waits for the end of the peer's input. Closing earlier could reset
-    /// the connection and destroy answers that are still in transit.
+    /// Has sent everything and waits for the end of the peer's input: a lingering close. The kernel
+    /// resets a connection that is closed while bytes of the peer are unread or still arrive, and a
+    /// reset can destroy answers that are still in transit.
     Lingering(CloseReason),
 }
 

@@ -27,7 +27,8 @@ use crate::protocol::Farewell;
 const GRACE_BYTES_EXTRA: u32 = 4 << 20;
 
 /// How many bytes an overdue connection may read: they may have arrived while this process did not
-/// run or was busy. After the longest message, its deadline is another one.
+/// run or was busy. The longest message is enough: once it is complete, the next one has a deadline
+/// of its own.
 fn grace_bytes_max(shared: &Shared) -> u32 {
     let limits = &shared.status.limits;
     limits.frame_bytes_max.max(limits.line_bytes_max).saturating_add(GRACE_BYTES_EXTRA)
@@ -108,7 +109,7 @@ impl<S: Socket> Connection<S> {
         }
         // A signal may have interrupted the wait before it could report an event: so read until
         // `WouldBlock`, and try to write.
-        self.read_to_end();
+        self.expect_unreported_bytes();
         self.writable = true;
         Turn::Yield
     }

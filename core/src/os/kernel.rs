@@ -3,6 +3,7 @@
 use std::fmt;
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, SocketAddr, ToSocketAddrs};
+use std::sync::Arc;
 use std::sync::mpsc::Receiver;
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
@@ -196,7 +197,7 @@ impl System for Kernel {
         let (host, handle) = (host.to_owned(), self.handle());
         let look_up = move || {
             let addresses = (host.as_str(), port).to_socket_addrs().map(Iterator::collect);
-            handle.send(Mail::Addresses(addresses.map_err(|error| error.to_string())));
+            handle.send(Mail::Addresses(addresses.map_err(Arc::new)));
         };
         // A lookup blocks, and the system has no other one.
         thread::Builder::new().name("lookup".into()).spawn(look_up).map(drop)
@@ -262,6 +263,8 @@ impl CaughtSignals {
     }
 }
 
+/// Translates an event. `is_read_closed` is `EPOLLRDHUP`: the end of the input, which may have come
+/// together with the last bytes. `is_priority` is `EPOLLPRI`: urgent bytes.
 fn readiness(event: &mio::event::Event) -> Readiness {
     // Errors and hang-ups make both directions ready: the next call returns the error.
     let failed = event.is_error() || event.is_write_closed();

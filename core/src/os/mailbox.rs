@@ -5,6 +5,7 @@
 //!                  '------> waker ------^
 //! ```
 
+use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, SyncSender};
@@ -38,7 +39,7 @@ pub enum Mail {
     /// Send the state of the server back.
     Status(SyncSender<Status>),
     /// The addresses of the host that the loop has asked for, or why there are none.
-    Addresses(Result<Vec<SocketAddr>, String>),
+    Addresses(Result<Vec<SocketAddr>, Arc<io::Error>>),
 }
 
 /// A handle to a running server, which any thread can use.

@@ -1,12 +1,25 @@
-//! Outgoing connections to unix sockets.
+//! Outgoing connections.
 
 use std::io;
+use std::net::TcpStream;
 use std::path::Path;
 use std::time::Duration;
 
 use socket2::{Domain, SockAddr, Socket, Type};
 
+use crate::os::endpoint::Endpoint;
 use crate::os::system::{interrupted, would_block};
+
+/// Connects to `endpoint`, for at most `timeout`, which is not zero.
+///
+/// # Errors
+/// Those of [`TcpStream::connect_timeout`] and of [`connect_unix`].
+pub fn connect(endpoint: &Endpoint, timeout: Duration) -> io::Result<TcpStream> {
+    match endpoint {
+        Endpoint::Tcp(addr) => TcpStream::connect_timeout(addr, timeout),
+        Endpoint::Unix(path) => Ok(connect_unix(path, Some(timeout))?.into()),
+    }
+}
 
 /// Connects to the unix socket at `path`. While its backlog is full it waits, for at most `timeout`
 /// if there is one.

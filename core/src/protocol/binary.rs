@@ -329,11 +329,7 @@ fn append_news(output: &mut Output<'_>, news: News<'_>) {
     let code = if matches!(news, News::Missed(_)) { MISSED } else { MESSAGE };
     output.append(&Header { code, payload_len: 0 }.encode());
     match news {
-        News::Message { name, text } => {
-            output.append(name);
-            output.append(b" ");
-            output.append(text);
-        }
+        News::Message { name, text } => output.append_all([name, b" ", text]),
         // Writing to an output never fails.
         News::Missed(count) => drop(write!(output, "{count}")),
     }

@@ -95,6 +95,7 @@ fn leave(_: &[u8], context: &mut Context<'_>) -> Result<(), &'static str> {
 
 fn say(text: &[u8], context: &mut Context<'_>) -> Result<(), &'static str> {
     let count = context.say(required(text)?)?;
+    // Writing to an output never fails.
     let _ = write!(context.output, "Said to {}.", plural(count as u64, "member"));
     Ok(())
 }
@@ -112,6 +113,7 @@ fn nick(name: &[u8], context: &mut Context<'_>) -> Result<(), &'static str> {
 fn who(_: &[u8], context: &mut Context<'_>) -> Result<(), &'static str> {
     let count = context.member_count()?;
     context.reserve_for_names()?;
+    // Writing to an output never fails.
     let _ = write!(context.output, "{}: ", plural(count as u64, "member"));
     context.append_member_names(", ");
     Ok(())
@@ -125,11 +127,10 @@ fn required(argument: &[u8]) -> Result<&[u8], &'static str> {
 fn append_news(output: &mut Output<'_>, news: News<'_>) {
     match news {
         News::Message { name, text } => {
-            output.append(name);
-            output.append(b": ");
-            output.append(text);
+            output.append_all([name, b": ", text]);
         }
         News::Missed(count) => {
+            // Writing to an output never fails.
             let _ = write!(output, "Missed {}.", plural(count.into(), "message"));
         }
     }
@@ -147,10 +148,13 @@ enum Topic {
 const WORDS: [(&[u8], Topic); 3] =
     [(b"time", Topic::Time), (b"hello", Topic::Hello), (b"status", Topic::Status)];
 
+/// How many positions are searched at once.
+const STRIDE: usize = 32;
+
 /// Returns the first topic whose word is in `message`.
 fn topic(message: &[u8]) -> Option<Topic> {
     let mut first = None;
-    for start in (0..message.len()).step_by(BLOCK_LEN) {
+    for start in (0..message.len()).step_by(STRIDE) {
         let rest = message.get(start..).unwrap_or_default();
         if may_start_word(rest) {
             let found =
@@ -164,16 +168,13 @@ fn topic(message: &[u8]) -> Option<Topic> {
     first
 }
 
-/// How many positions are searched at once.
-const BLOCK_LEN: usize = 32;
-
-/// True if the first three letters of one of [`WORDS`] start within the first [`BLOCK_LEN`] bytes.
+/// True if the first three letters of one of [`WORDS`] start within the first [`STRIDE`] bytes.
 #[inline]
 fn may_start_word(bytes: &[u8]) -> bool {
     if let Some(block) = bytes.first_chunk() {
         return holds_front(block);
     }
-    let mut padded = [0; BLOCK_LEN + 2];
+    let mut padded = [0; STRIDE + 2];
     if let Some(place) = padded.get_mut(..bytes.len()) {
         place.copy_from_slice(bytes);
     }
@@ -185,7 +186,7 @@ fn may_start_word(bytes: &[u8]) -> bool {
 /// It has no branch per byte, so the compiler compares 16 positions with one instruction, as long
 /// as this function is not inlined.
 #[inline(never)]
-fn holds_front(block: &[u8; BLOCK_LEN + 2]) -> bool {
+fn holds_front(block: &[u8; STRIDE + 2]) -> bool {
     let [_, seconds @ ..] = block;
     let [_, thirds @ ..] = seconds;
     let mut holds = false;
@@ -198,9 +199,9 @@ fn holds_front(block: &[u8; BLOCK_LEN + 2]) -> bool {
     holds
 }
 
-/// True if `word` starts within the first [`BLOCK_LEN`] bytes.
+/// True if `word` starts within the first [`STRIDE`] bytes.
 fn starts_word(bytes: &[u8], word: &[u8]) -> bool {
-    bytes.windows(word.len()).take(BLOCK_LEN).any(|place| place.eq_ignore_ascii_case(word))
+    bytes.windows(word.len()).take(STRIDE).any(|place| place.eq_ignore_ascii_case(word))
 }
 
 #[cfg(test)]
@@ -276,8 +277,8 @@ mod tests {
             String::from_utf8(harness.feed(format!("{message}\n").as_bytes()).answers())
                 .expect("ASCII")
         };
-        for start in 0..3 * BLOCK_LEN {
-            for after in [0, 1, BLOCK_LEN] {
+        for start in 0..3 * STRIDE {
+            for after in [0, 1, STRIDE] {
                 let around = |word: &str| {
                     format!(
                         "{}{word}{}",

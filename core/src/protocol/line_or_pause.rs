@@ -148,6 +148,10 @@ impl LineOrPauseSession {
 
     /// Runs the complete messages of `input`: see [`Session::advance`].
     fn run_lines(&mut self, input: &[u8], context: &mut Context<'_>) -> (usize, Step) {
+        // The call was only for news.
+        if input.is_empty() {
+            return (0, Step::of_lines(&self.lines, input));
+        }
         self.lines.set_line_max(context.limits().line_bytes_max);
         let mut rest = input;
         while !context.output.is_full() {

@@ -37,6 +37,14 @@ impl<'a> Output<'a> {
         }
     }
 
+    /// Appends `parts`, one after the other. It costs one check for room, and not one per part.
+    #[inline]
+    pub fn append_all<const N: usize>(&mut self, parts: [&[u8]; N]) {
+        if !self.block.append_all(parts) {
+            parts.iter().for_each(|part| self.append(part));
+        }
+    }
+
     /// The number of bytes that wait here, earlier answers included.
     #[must_use]
     #[inline]
@@ -134,6 +142,16 @@ mod tests {
         assert!(!output.is_full());
         output.append(b"x");
         assert!(output.is_full());
+    }
+
+    #[test]
+    fn parts_follow_one_another_even_if_the_block_must_grow() {
+        let (mut buffer, mut pool) = (Buffer::default(), Pool::new(1 << 30));
+        let long = [b'x'; BLOCK_LEN - 8];
+        let mut output = Output::new(&mut buffer, &mut pool);
+        output.append_all([b"a", &long, b"bc"]);
+        output.append_all([b"", b"defg", b"hijk"]);
+        assert_eq!(buffer.bytes(), [b"a", &long[..], b"bcdefghijk"].concat());
     }
 
     #[test]

@@ -22,8 +22,12 @@ pub(super) enum News<'a> {
     Missed(u32),
 }
 
-/// The most bytes that a protocol adds to a name and a text.
-const FRAMING_BYTES_MAX: usize = 16;
+/// The most bytes that a protocol adds to a name and a text, and the ten digits of the number of
+/// missed messages that may precede them.
+const ADDED_BYTES_MAX: usize = 16 + 10;
+
+/// The most names in the answer to `WHO`, which then has at most 3.5 KB.
+const NAMES_MAX: usize = 100;
 
 impl Context<'_> {
     /// Takes the seat of the session for this call, and appends the news of its room, below the
@@ -36,10 +40,13 @@ impl Context<'_> {
         }
     }
 
+    // Inlined into the loop over lines, it would take registers from each request.
+    #[inline(never)]
     fn append_news(&mut self, append: impl Fn(&mut Output<'_>, News<'_>)) {
-        loop {
-            let (news, len) = match self.rooms.read(self.number(), &mut self.seat) {
-                Read::Nothing => break,
+        let number = self.number();
+        let Self { output, rooms, seat, .. } = self;
+        let is_told = rooms.tell(number, seat, |read| {
+            let (news, len) = match read {
                 Read::Message(message) => {
                     let (name, text) = (message.name(), message.text());
                     (News::Message { name, text }, message.bytes_len())
@@ -47,14 +54,13 @@ impl Context<'_> {
                 // A gap is reported when a message fits after it: one gap instead of many.
                 Read::Missed(count) => (News::Missed(count), Limits::SAY_BYTES_MAX as usize),
             };
-            if self.output.len() + len + FRAMING_BYTES_MAX + 10 > LOW_WATER_BYTES {
-                self.has_news = true;
-                break;
+            let has_room = output.len() + len + ADDED_BYTES_MAX <= LOW_WATER_BYTES;
+            if has_room {
+                append(output, news);
             }
-            append(&mut self.output, news);
-            let missed = if let News::Missed(count) = news { Some(count) } else { None };
-            self.rooms.note_told(&mut self.seat, missed);
-        }
+            has_room
+        });
+        self.has_news |= !is_told;
     }
 
     /// Joins a room: see [`Rooms::join`](crate::rooms::Rooms::join).
@@ -117,6 +123,3 @@ impl Context<'_> {
         }
     }
 }
-
-/// The most names in the answer to `WHO`, which then has at most 3.5 KB.
-const NAMES_MAX: usize = 100;

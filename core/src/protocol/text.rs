@@ -168,11 +168,7 @@ fn answer(call: &mut Call<'_, '_>, word: &str, run: fn(&mut Call<'_, '_>) -> Out
 fn append_news(output: &mut Output<'_>, news: News<'_>) {
     match news {
         News::Message { name, text } => {
-            output.append(b"FROM ");
-            output.append(name);
-            output.append(b" ");
-            output.append(text);
-            output.append(b"\n");
+            output.append_all([b"FROM ", name, b" ", text, b"\n"]);
         }
         // Writing to an output never fails.
         News::Missed(count) => drop(writeln!(output, "MISSED {count}")),
@@ -240,6 +236,10 @@ impl Session for TextSession {
 impl TextSession {
     /// Runs the complete lines of `input`: see [`Session::advance`].
     fn run_lines(&mut self, input: &[u8], context: &mut Context<'_>) -> (usize, Step) {
+        // The call was only for news.
+        if input.is_empty() {
+            return (0, Step::of_lines(&self.lines, input));
+        }
         self.lines.set_line_max(context.limits().line_bytes_max);
         let mut rest = input;
         let step = loop {

@@ -103,6 +103,9 @@ impl Refusal {
     }
 }
 
+/// The number of the connection of a message that was said on another server. No connection has it.
+const ELSEWHERE: u64 = 0;
+
 /// All rooms, and the members in them.
 #[derive(Debug)]
 pub struct Rooms {
@@ -277,7 +280,7 @@ impl Rooms {
         self.append_name(number, &mut scratch);
         let name_len = scratch.len();
         scratch.extend_from_slice(text);
-        let others = self.publish(index, number, name_len, &scratch, 1);
+        let others = self.publish(index, number, name_len, &scratch);
         if let Some(room) = self.rooms.get(index) {
             self.relay.note(&room.name, &scratch, name_len);
         }
@@ -299,7 +302,7 @@ impl Rooms {
         scratch.clear();
         scratch.extend_from_slice(name.as_bytes());
         scratch.extend_from_slice(text);
-        let reached = self.publish(index, ELSEWHERE, name.len(), &scratch, 0);
+        let reached = self.publish(index, ELSEWHERE, name.len(), &scratch);
         self.scratch = scratch;
         Ok(reached)
     }
@@ -359,28 +362,32 @@ impl Rooms {
         member
     }
 
-    /// Returns the next message for the connection `number`, or how many it has missed. Messages
-    /// that the connection has said itself are passed over.
-    pub fn read(&self, number: u64, seat: &mut Seat) -> Read<'_> {
-        let Some(room) = seat.room().and_then(|index| self.rooms.get(index)) else {
-            return Read::Nothing;
-        };
-        loop {
-            match room.ring.read(seat.cursor()) {
+    /// Calls `tell` with each message for the connection `number`, or how many it has missed, until
+    /// it has been told everything or `tell` returns false, which refuses the rest. Messages that
+    /// the connection has said itself are passed over. Returns false if there is a rest.
+    #[inline]
+    pub fn tell(
+        &mut self,
+        number: u64,
+        seat: &mut Seat,
+        mut tell: impl FnMut(Read<'_>) -> bool,
+    ) -> bool {
+        let Some(room) = seat.room().and_then(|index| self.rooms.get(index)) else { return true };
+        while let Some(read) = room.ring.read(seat.cursor()) {
+            match read {
                 Read::Message(message) if message.from() == number => seat.pass(1),
-                other => return other,
+                _ if !tell(read) => return false,
+                Read::Message(_) => {
+                    seat.pass(1);
+                    self.status.delivered += 1;
+                }
+                Read::Missed(count) => {
+                    seat.pass(count);
+                    self.status.missed += u64::from(count);
+                }
             }
         }
-    }
-
-    /// Notes that the result of [`Rooms::read`] was appended to the output of its reader: a
-    /// message, or a count of missed ones.
-    pub fn note_told(&mut self, seat: &mut Seat, missed: Option<u32>) {
-        seat.pass(missed.unwrap_or(1));
-        match missed {
-            Some(count) => self.status.missed += u64::from(count),
-            None => self.status.delivered += 1,
-        }
+        true
     }
 
     /// Returns the number of members of the room of `seat`.
@@ -408,18 +415,11 @@ impl Rooms {
         };
     }
 
-    /// Appends a message to the log of a room and begins its wave. `speakers` is the number of its
-    /// members that have said the message: 1 or 0. Returns the number of the other members.
-    fn publish(
-        &mut self,
-        index: usize,
-        from: u64,
-        name_len: usize,
-        bytes: &[u8],
-        speakers: usize,
-    ) -> usize {
+    /// Appends a message of a member, or from [`ELSEWHERE`], to the log of a room and begins its
+    /// wave. Returns the number of members that are to be sent it: not the one that has said it.
+    fn publish(&mut self, index: usize, from: u64, name_len: usize, bytes: &[u8]) -> usize {
         let Some(room) = self.rooms.get_mut(index) else { return 0 };
-        let others = room.len().saturating_sub(speakers);
+        let others = room.len().saturating_sub(usize::from(from != ELSEWHERE));
         // A message that has no reader is not stored.
         if others > 0 {
             let name_len = u8::try_from(name_len).unwrap_or(u8::MAX);
@@ -453,6 +453,3 @@ impl Rooms {
         self.relay.note_change(&room.name);
     }
 }
-
-/// The number of the connection of a message that was said on another server. No connection has it.
-const ELSEWHERE: u64 = 0;

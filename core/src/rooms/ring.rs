@@ -61,11 +61,9 @@ impl Message {
     }
 }
 
-/// What a cursor finds.
+/// What a cursor finds before the head.
 #[derive(Clone, Copy, Debug)]
 pub enum Read<'a> {
-    /// All messages were read.
-    Nothing,
     /// The next message.
     Message(&'a Message),
     /// This number of messages was removed before the cursor reached them.
@@ -105,18 +103,19 @@ impl Ring {
         }
     }
 
-    /// Returns what `cursor` finds. It costs the same for each cursor.
+    /// Returns what `cursor` finds, `None` at the head. It costs the same for each cursor.
     #[must_use]
-    pub fn read(&self, cursor: u32) -> Read<'_> {
+    #[inline]
+    pub fn read(&self, cursor: u32) -> Option<Read<'_>> {
         let distance = self.head.wrapping_sub(cursor) as usize;
         if distance == 0 {
-            return Read::Nothing;
+            return None;
         }
         let found = self.messages.len().checked_sub(distance);
-        found.and_then(|index| self.messages.get(index)).map_or_else(
+        Some(found.and_then(|index| self.messages.get(index)).map_or_else(
             || Read::Missed(u32::try_from(distance - self.messages.len()).unwrap_or(u32::MAX)),
             Read::Message,
-        )
+        ))
     }
 }
 
@@ -143,16 +142,16 @@ mod tests {
         let mut ring = Ring::default();
         ring.append(message("before"), 1 << 20);
         let mut cursor = ring.head();
-        assert!(matches!(ring.read(cursor), Read::Nothing));
+        assert!(ring.read(cursor).is_none());
         for text in ["one", "two"] {
             ring.append(message(text), 1 << 20);
         }
         for text in ["one", "two"] {
-            let Read::Message(read) = ring.read(cursor) else { panic!("a message is there") };
+            let Some(Read::Message(read)) = ring.read(cursor) else { panic!("a message is there") };
             assert_eq!(read.text(), text.as_bytes());
             cursor += 1;
         }
-        assert!(matches!(ring.read(cursor), Read::Nothing));
+        assert!(ring.read(cursor).is_none());
     }
 
     #[test]
@@ -161,9 +160,11 @@ mod tests {
         for text in ["one", "two"] {
             ring.append(message(text), 0);
         }
-        let Read::Message(last) = ring.read(ring.head() - 1) else { panic!("a message is there") };
+        let Some(Read::Message(last)) = ring.read(ring.head() - 1) else {
+            panic!("a message is there")
+        };
         assert_eq!(last.text(), b"two");
-        assert!(matches!(ring.read(0), Read::Missed(1)));
+        assert!(matches!(ring.read(0), Some(Read::Missed(1))));
     }
 
     proptest! {
@@ -187,13 +188,13 @@ mod tests {
                         prop_assert_eq!(ring.held_bytes, held);
                     }
                     None => match ring.read(cursor) {
-                        Read::Nothing => prop_assert_eq!(expected, appended),
-                        Read::Missed(count) => {
+                        None => prop_assert_eq!(expected, appended),
+                        Some(Read::Missed(count)) => {
                             prop_assert!(count > 0);
                             cursor = cursor.wrapping_add(count);
                             expected += count;
                         }
-                        Read::Message(message) => {
+                        Some(Read::Message(message)) => {
                             let number = format!("{expected} ");
                             prop_assert!(message.text().starts_with(number.as_bytes()));
                             cursor = cursor.wrapping_add(1);

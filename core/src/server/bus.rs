@@ -14,9 +14,11 @@
 use std::collections::VecDeque;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::bus_channel::Channel;
+use super::bus_failure::{CONNECT_TIMEOUT, Failure, PING_INTERVAL};
 use crate::bus::backoff::{Backoff, WAIT_MAX};
 use crate::bus::session::{Event, Session};
 use crate::bus::settings::BusSettings;
@@ -30,13 +32,6 @@ use crate::rooms::Rooms;
 use crate::status::BusStatus;
 use crate::tls::client::ClientLayer;
 use crate::wire::nats::OPERATION_BYTES_MAX;
-
-/// The time from the beginning of a connection until the broker has accepted this server.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-
-/// The time from one `PING` of this server to the next, and the time within which the broker must
-/// answer it. A link that was cut is noticed after at most twice this time.
-const PING_INTERVAL: Duration = Duration::from_secs(10);
 
 /// The storage of the input: the longest operation, and 32 KiB more, so that each read has room.
 const INPUT_LEN: usize = OPERATION_BYTES_MAX + (32 << 10);
@@ -118,7 +113,7 @@ impl<S: Socket> Bus<S> {
     /// Takes the result of a lookup.
     pub(super) fn note_addresses(
         &mut self,
-        result: Result<Vec<SocketAddr>, String>,
+        result: Result<Vec<SocketAddr>, Arc<io::Error>>,
         mut around: Surroundings<'_>,
     ) {
         if !matches!(self.link, Link::LookingUp) {
@@ -129,8 +124,8 @@ impl<S: Socket> Bus<S> {
                 self.addresses = addresses.into();
                 self.link = Link::Waiting(around.now);
             }
-            Ok(_) => self.fail("the host has no address", &mut around),
-            Err(error) => self.fail(&format!("cannot look the host up: {error}"), &mut around),
+            Ok(_) => self.fail(&Failure::NoAddress, &mut around),
+            Err(error) => self.fail(&Failure::LookUp(error), &mut around),
         }
     }
 
@@ -144,39 +139,38 @@ impl<S: Socket> Bus<S> {
         let result = match self.link {
             Link::Waiting(until) if until <= around.now => self.connect(system, around.now),
             Link::Waiting(_) | Link::LookingUp => Ok(()),
+            // What has come already is no silence, even if this server has not run in time.
             Link::Connected(_) => {
-                self.check_deadline(around.now).and_then(|()| self.receive(&mut around))
+                self.receive(&mut around).and_then(|()| self.check_deadline(around.now))
             }
         };
-        if let Err(reason) = result {
-            self.fail(&reason, &mut around);
+        if let Err(failure) = result {
+            self.fail(&failure, &mut around);
         }
         self.take_from_rooms(&mut around);
-        if let Err(reason) = self.send() {
-            self.fail(&reason, &mut around);
+        if let Err(failure) = self.send() {
+            self.fail(&failure, &mut around);
         }
     }
 
     /// Begins to connect to the next address, after a lookup if none is left.
-    fn connect(&mut self, system: &mut impl System<Socket = S>, now: Moment) -> Result<(), String> {
+    fn connect(
+        &mut self,
+        system: &mut impl System<Socket = S>,
+        now: Moment,
+    ) -> Result<(), Failure> {
         let (host, port) = (self.session.settings().host(), self.session.settings().port());
         let addr = match (self.addresses.pop_front(), host.parse::<IpAddr>()) {
             (Some(addr), _) => addr,
             (None, Ok(ip)) => SocketAddr::new(ip, port),
             (None, Err(_)) => {
-                system
-                    .look_up(host, port)
-                    .map_err(|it| format!("cannot look the host up: {it}"))?;
+                system.look_up(host, port).map_err(|error| Failure::LookUp(Arc::new(error)))?;
                 self.link = Link::LookingUp;
                 return Ok(());
             }
         };
-        let mut connect = || {
-            let mut socket = system.connect(addr)?;
-            system.register(&mut socket, Token::BUS)?;
-            Ok(socket)
-        };
-        let socket = connect().map_err(|error: io::Error| error.to_string())?;
+        let mut socket = system.connect(addr)?;
+        system.register(&mut socket, Token::BUS)?;
         self.link = Link::Connected(Channel {
             socket,
             readable: false,
@@ -186,6 +180,7 @@ impl<S: Socket> Bus<S> {
             filled: 0,
             deadline: now.after(CONNECT_TIMEOUT),
             since: now,
+            is_silent: false,
             error: None,
         });
         Ok(())
@@ -194,37 +189,33 @@ impl<S: Socket> Bus<S> {
     /// Sends a `PING` when it is due.
     ///
     /// # Errors
-    /// When the broker has not accepted this server in time, or has not answered the last `PING`.
-    fn check_deadline(&mut self, now: Moment) -> Result<(), String> {
+    /// When the broker has not accepted this server in time, or has sent nothing since the last
+    /// `PING`.
+    fn check_deadline(&mut self, now: Moment) -> Result<(), Failure> {
         let Link::Connected(channel) = &mut self.link else { return Ok(()) };
         if now < channel.deadline {
             return Ok(());
         }
         if !self.session.is_open() {
-            return Err(format!("no answer within {CONNECT_TIMEOUT:?}"));
+            return Err(Failure::NotAccepted);
         }
-        if self.session.awaits_pong() {
-            return Err(format!("no answer to a PING within {PING_INTERVAL:?}"));
+        if channel.is_silent {
+            return Err(Failure::NoPong);
         }
         channel.deadline = now.after(PING_INTERVAL);
+        channel.is_silent = true;
         self.session.ping();
         Ok(())
     }
 
     /// Reads once and runs the operations that are complete.
-    fn receive(&mut self, around: &mut Surroundings<'_>) -> Result<(), String> {
+    fn receive(&mut self, around: &mut Surroundings<'_>) -> Result<(), Failure> {
         let Link::Connected(channel) = &mut self.link else { return Ok(()) };
         if !channel.readable {
             return Ok(());
         }
         match channel.receive()? {
-            Some(0) => {
-                let reason = channel.error.as_deref().map(|it| format!(": {it}"));
-                return Err(format!(
-                    "the broker closed the connection{}",
-                    reason.unwrap_or_default()
-                ));
-            }
+            Some(0) => return Err(Failure::Closed(channel.error.take())),
             Some(count) => channel.filled += count,
             None => return Ok(()),
         }
@@ -242,7 +233,7 @@ impl<S: Socket> Bus<S> {
                 }
             }
         });
-        let consumed = consumed.map_err(|failure| failure.to_string())?;
+        let consumed = consumed?;
         channel.input.copy_within(consumed..channel.filled, 0);
         channel.filled -= consumed;
         if self.session.awaits_tls() {
@@ -259,14 +250,13 @@ impl<S: Socket> Bus<S> {
 
     /// Begins TLS after the broker has sent its INFO, and appends CONNECT and PING, which are sent
     /// over it.
-    fn begin_tls(&mut self) -> Result<(), String> {
+    fn begin_tls(&mut self) -> Result<(), Failure> {
         let Link::Connected(channel) = &mut self.link else { return Ok(()) };
         if channel.filled > 0 {
-            return Err("the broker sends more than INFO before TLS: check --bus".into());
+            return Err(Failure::BytesBeforeTls);
         }
         let settings = self.session.settings();
-        let authorities = settings.authorities();
-        let authorities = authorities.ok_or("no authority is trusted: add one with --bus-ca")?;
+        let authorities = settings.authorities().ok_or(Failure::NoAuthority)?;
         channel.tls = Some(Box::new(ClientLayer::new(authorities, settings.host())?));
         self.session.join();
         Ok(())
@@ -328,14 +318,14 @@ impl<S: Socket> Bus<S> {
     }
 
     /// Writes until the kernel accepts no more.
-    fn send(&mut self) -> Result<(), String> {
+    fn send(&mut self) -> Result<(), Failure> {
         let Link::Connected(channel) = &mut self.link else { return Ok(()) };
         channel.send(&mut self.session)
     }
 
     /// Ends the connection or the attempt to connect. The next address is tried at once, and when
     /// all have failed, after a wait.
-    fn fail(&mut self, reason: &str, around: &mut Surroundings<'_>) {
+    fn fail(&mut self, failure: &Failure, around: &mut Surroundings<'_>) {
         let was_open = self.session.is_open();
         if let Link::Connected(channel) = &mut self.link
             && was_open
@@ -354,7 +344,7 @@ impl<S: Socket> Bus<S> {
             false => Duration::ZERO,
         };
         self.link = Link::Waiting(around.now.after(wait));
-        self.log_failure(reason, was_open, wait);
+        self.log_failure(&failure.to_string(), was_open, wait);
     }
 
     fn log_failure(&mut self, reason: &str, was_open: bool, wait: Duration) {

@@ -1,5 +1,6 @@
 //! One connection to the broker: what it reads and writes, in clear or over TLS.
 
+use super::bus_failure::Failure;
 use crate::bus::session::Session;
 use crate::os::moment::Moment;
 use crate::os::system::{Socket, would_block};
@@ -24,6 +25,8 @@ pub(super) struct Channel<S> {
     pub deadline: Moment,
     /// When the connection began, and then when it was accepted.
     pub since: Moment,
+    /// True if nothing has come from the broker since the last `PING`.
+    pub is_silent: bool,
     /// The last error that the broker has reported: often the reason why it closes.
     pub error: Option<String>,
 }
@@ -31,29 +34,32 @@ pub(super) struct Channel<S> {
 impl<S: Socket> Channel<S> {
     /// Reads once into the free part of `input`. Returns how many bytes of the session have come: 0
     /// at the end of the connection. Returns `None` if none have come and the connection goes on.
-    pub fn receive(&mut self) -> Result<Option<usize>, String> {
+    pub fn receive(&mut self) -> Result<Option<usize>, Failure> {
         let input = &mut self.input[self.filled..];
         let Some(tls) = &mut self.tls else {
-            return read(&mut self.socket, input, &mut self.readable);
+            let received = read(&mut self.socket, input, &mut self.readable)?;
+            self.is_silent &= received.is_none();
+            return Ok(received);
         };
         let mut raw = [0; TLS_READ_LEN];
         let count = match read(&mut self.socket, &mut raw, &mut self.readable)? {
             Some(count @ 1..) => count,
             end_or_nothing => return Ok(end_or_nothing),
         };
+        self.is_silent = false;
         match tls.open(&raw[..count], input) {
             Ok(Some(0)) => Ok(None),
             Ok(opened) => Ok(Some(opened.unwrap_or_default())),
-            Err(reason) => {
+            Err(error) => {
                 // The alert lets the broker log the reason. A failure to send it changes nothing.
                 let _ = self.socket.send(tls.sealed());
-                Err(reason)
+                Err(error.into())
             }
         }
     }
 
     /// Writes the output of `session` until the kernel accepts no more.
-    pub fn send(&mut self, session: &mut Session) -> Result<(), String> {
+    pub fn send(&mut self, session: &mut Session) -> Result<(), Failure> {
         while self.writable {
             if let Some(tls) = &mut self.tls {
                 session.note_sent(tls.seal(session.output()));
@@ -69,7 +75,7 @@ impl<S: Socket> Channel<S> {
                 (Ok(count), Some(tls)) => tls.note_sent(count),
                 (Ok(count), None) => session.note_sent(count),
                 (Err(error), _) if would_block(&error) => self.writable = false,
-                (Err(error), _) => return Err(error.to_string()),
+                (Err(error), _) => return Err(error.into()),
             }
         }
         Ok(())
@@ -82,13 +88,13 @@ fn read<S: Socket>(
     socket: &mut S,
     place: &mut [u8],
     readable: &mut bool,
-) -> Result<Option<usize>, String> {
+) -> Result<Option<usize>, Failure> {
     match socket.receive(place) {
         Ok(count) => Ok(Some(count)),
         Err(error) if would_block(&error) => {
             *readable = false;
             Ok(None)
         }
-        Err(error) => Err(error.to_string()),
+        Err(error) => Err(error.into()),
     }
 }

@@ -179,6 +179,8 @@ impl<S: System> EventLoop<S> {
                 bus.iter_mut().for_each(|bus| bus.remember(readiness));
             }
             Event::Connection(token, readiness) => {
+                // The token of a connection that has been closed since finds nothing, even if a new
+                // one has its place in the slab.
                 if let Some(connection) = table.get_mut(token) {
                     connection.remember(readiness);
                     run_queue.push(token.key(), connection.class());
@@ -190,7 +192,10 @@ impl<S: System> EventLoop<S> {
         let before = self.shared.clock.now();
         let reading = self.read_clocks();
         self.shared.clock.set(reading);
-        self.update_gauges(timeout, before);
+        self.update_gauges();
+        if timeout == Some(Duration::ZERO) {
+            self.count_round(before);
+        }
         self.shared.activity.tick(self.shared.clock.now());
         for token in self.newcomers.take_due(self.shared.clock.now()) {
             if let Some(connection) = self.table.get_mut(token) {
@@ -236,9 +241,8 @@ impl<S: System> EventLoop<S> {
         reading
     }
 
-    /// Updates the gauges. When the wait did not sleep, the time between two clock readings is the
-    /// length of a round.
-    fn update_gauges(&mut self, timeout: Option<Duration>, before: Moment) {
+    /// Updates the gauges, and copies the counters that are kept elsewhere.
+    pub(super) fn update_gauges(&mut self) {
         let Shared { status, clock, pool, address_limits, rooms, .. } = &mut self.shared;
         status.connections_counted = self.acceptor.counted(self.table.len());
         status.is_accepting_paused = self.acceptor.is_paused();
@@ -248,11 +252,15 @@ impl<S: System> EventLoop<S> {
         status.ready = self.run_queue.len();
         status.held_bytes = pool.lent_bytes();
         status.held_bytes_most = pool.lent_bytes_most();
-        if timeout == Some(Duration::ZERO) {
-            let round = clock.now().since(before);
-            status.longest_round = status.longest_round.max(round);
-            status.rounds.add(round);
-        }
+    }
+
+    /// Counts a round that began at `before` and did not sleep: it was as long as the time between
+    /// two readings of the clock.
+    fn count_round(&mut self, before: Moment) {
+        let Shared { status, clock, .. } = &mut self.shared;
+        let round = clock.now().since(before);
+        status.longest_round = status.longest_round.max(round);
+        status.rounds.add(round);
     }
 
     /// Does what other threads and signals have requested.
@@ -281,9 +289,7 @@ impl<S: System> EventLoop<S> {
     fn run_ready(&mut self) {
         let before = self.shared.moved_bytes;
         for _ in 0..self.run_queue.len().min(turn_budget::TURNS_MAX) {
-            if self.shared.moved_bytes - before
-                >= self.budget.round_bytes_max(self.shared.clock.now())
-            {
+            if self.has_spent_round(before) {
                 break;
             }
             if let Some(token) = self.run_queue.pop().and_then(|key| self.table.token_of(key)) {
@@ -299,10 +305,7 @@ impl<S: System> EventLoop<S> {
         self.with_bus(Bus::advance);
         let before = self.shared.moved_bytes;
         for _ in 0..turn_budget::TOLD_MAX {
-            if self.shared.moved_bytes - before
-                >= self.budget.round_bytes_max(self.shared.clock.now())
-                || !self.shared.rooms.has_wave()
-            {
+            if self.has_spent_round(before) || !self.shared.rooms.has_wave() {
                 break;
             }
             let Some(token) = self.shared.rooms.wake_next() else { continue };
@@ -311,6 +314,13 @@ impl<S: System> EventLoop<S> {
                 self.drive(token);
             }
         }
+    }
+
+    /// True if as many bytes as the budget of a round allows were moved since `moved_bytes` was
+    /// `before`.
+    fn has_spent_round(&self, before: u64) -> bool {
+        let moved = self.shared.moved_bytes - before;
+        moved >= self.budget.round_bytes_max(self.shared.clock.now())
     }
 
     /// Calls `act` with the bus, the system and what the bus uses of the loop, if there is a bus.

@@ -6,6 +6,7 @@ mod bind_error;
 mod builder;
 mod bus;
 mod bus_channel;
+mod bus_failure;
 mod config;
 mod event_loop;
 mod eviction;

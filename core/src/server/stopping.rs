@@ -94,7 +94,7 @@ impl<S: System> EventLoop<S> {
         for _ in 0..turn_budget::EXPIRED_MAX {
             let Some(token) = self.gradual_close.pop_due(now) else { break };
             let Some(connection) = self.table.get_mut(token) else { continue };
-            // The client is still sending: the shutdown that follows closes this connection.
+            // A client that is still sending keeps its connection until the shutdown that follows.
             if !connection.has_incomplete_message() {
                 connection.stop();
                 self.run_queue.push(token.key(), connection.class());
@@ -148,6 +148,8 @@ impl<S: System> EventLoop<S> {
             self.close(token, CloseReason::Shutdown);
         }
         self.with_bus(Bus::finish);
+        // The last round has counted what no wait has copied.
+        self.update_gauges();
         self.shared.activity.log_suppressed();
         debug_assert_eq!(
             self.shared.pool.lent_bytes(),
@@ -156,8 +158,7 @@ impl<S: System> EventLoop<S> {
         );
         let mut status = self.shared.status;
         debug_assert_eq!(status.total().open(), 0, "a connection was not counted as closed");
-        (status.ready, status.held_bytes) = (0, 0);
-        status.held_bytes_most = self.shared.pool.lent_bytes_most();
+        status.ready = 0;
         status
     }
 }

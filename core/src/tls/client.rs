@@ -31,11 +31,7 @@ impl ClientSettings {
     ///
     /// # Errors
     /// When the file cannot be read, or has no usable certificate.
-    pub fn trusting(path: &Path) -> Result<Self, String> {
-        Self::read(path).map_err(|error| error.to_string())
-    }
-
-    fn read(path: &Path) -> Result<Self, TlsError> {
+    pub fn trusting(path: &Path) -> Result<Self, TlsError> {
         let authorities = identity::parse_certificates(path, &identity::read_file(path)?)?;
         let mut roots = RootCertStore::empty();
         if roots.add_parsable_certificates(authorities).0 == 0 {
@@ -78,10 +74,10 @@ impl ClientLayer {
     /// Creates the layer of a new connection to `host`, whose certificate must have this name.
     ///
     /// # Errors
-    /// When no certificate can have such a name. The text is for people.
-    pub fn new(settings: &ClientSettings, host: &str) -> Result<Self, String> {
+    /// When no certificate can have such a name.
+    pub fn new(settings: &ClientSettings, host: &str) -> Result<Self, TlsError> {
         let name = ServerName::try_from(host.to_owned())
-            .map_err(|_| format!("no certificate can have the name {host}"))?;
+            .map_err(|_| TlsError::new(format!("no certificate can have the name {host}")))?;
         let tls = ClientConnection::new(Arc::clone(&settings.config), name)
             .map_err(|error| explained(&error))?;
         Ok(Self { tls, sealed: Vec::new() })
@@ -92,21 +88,23 @@ impl ClientLayer {
     /// are none because the peer has ended its input.
     ///
     /// # Errors
-    /// When the peer has no acceptable certificate, or breaks the rules of TLS. The text is for
-    /// people, and an alert for the peer is among the sealed bytes.
-    pub fn open(&mut self, mut raw: &[u8], input: &mut [u8]) -> Result<Option<usize>, String> {
+    /// When the peer has no acceptable certificate, or breaks the rules of TLS. An alert for the
+    /// peer is among the sealed bytes.
+    pub fn open(&mut self, mut raw: &[u8], input: &mut [u8]) -> Result<Option<usize>, TlsError> {
         let mut opened = 0;
         while !raw.is_empty() {
             // Reading from memory fails only if bytes of the session were not taken out.
-            self.tls.read_tls(&mut raw).map_err(|error| error.to_string())?;
+            self.tls.read_tls(&mut raw).map_err(|error| TlsError::new(error.to_string()))?;
             if let Err(error) = self.tls.process_new_packets() {
-                self.flush();
+                self.take_sealed();
                 return Err(explained(&error));
             }
             loop {
                 let room = input.get_mut(opened..).unwrap_or_default();
                 match self.tls.reader().read(room) {
-                    Ok(0) if room.is_empty() => return Err("a record found no room".into()),
+                    Ok(0) if room.is_empty() => {
+                        return Err(TlsError::new("a record found no room"));
+                    }
                     Ok(0) => return Ok(Some(opened).filter(|opened| *opened > 0)),
                     Ok(count) => opened += count,
                     // Nothing more has arrived.
@@ -125,14 +123,14 @@ impl ClientLayer {
         let front = output.get(..output.len().min(SEALED_BYTES_MAX)).unwrap_or_default();
         // Before the end of the handshake, the library keeps these bytes.
         let taken = self.tls.writer().write(front).unwrap_or_default();
-        self.flush();
+        self.take_sealed();
         taken
     }
 
     /// Appends a `close_notify` to the sealed bytes.
     pub fn finish(&mut self) {
         self.tls.send_close_notify();
-        self.flush();
+        self.take_sealed();
     }
 
     /// The bytes for the kernel.
@@ -152,15 +150,15 @@ impl ClientLayer {
         self.sealed.drain(..count.min(self.sealed.len()));
     }
 
-    /// Moves what the library has to send to the sealed bytes.
-    fn flush(&mut self) {
+    /// Takes what the library has to send, and appends it to the sealed bytes.
+    fn take_sealed(&mut self) {
         while self.tls.wants_write() && self.tls.write_tls(&mut self.sealed).is_ok() {}
     }
 }
 
 /// Returns `error` as a fact and a remedy.
-fn explained(error: &Error) -> String {
-    match error {
+fn explained(error: &Error) -> TlsError {
+    TlsError::new(match error {
         Error::InvalidCertificate(
             CertificateError::UnknownIssuer | CertificateError::BadSignature,
         ) => {
@@ -179,7 +177,7 @@ fn explained(error: &Error) -> String {
             format!("the broker refuses the handshake of TLS ({alert:?}); see its log")
         }
         _ => format!("TLS with the broker failed: {error}"),
-    }
+    })
 }
 
 #[cfg(test)]
@@ -226,7 +224,7 @@ mod tests {
         layer: &mut ClientLayer,
         broker: &mut ServerConnection,
         mut output: &[u8],
-    ) -> Result<String, String> {
+    ) -> Result<String, TlsError> {
         let mut got = Vec::new();
         for _ in 0..10 {
             output = &output[layer.seal(output)..];
@@ -272,7 +270,10 @@ mod tests {
         ] {
             let mut broker = broker(&issuer, "broker", year);
             let error = talk(&mut layer(authority, host), &mut broker, b"").expect_err(expected);
-            assert!(error.starts_with(expected) && error.contains("; "), "{error}");
+            assert!(
+                error.to_string().starts_with(expected) && error.to_string().contains("; "),
+                "{error}"
+            );
         }
     }
 
@@ -281,7 +282,7 @@ mod tests {
         let (_, pem) = authority();
         let mut input = [0; 32 << 10];
         let error = layer(&pem, "broker").open(b"-ERR 'Unknown'\r\n", &mut input);
-        assert!(error.is_err_and(|it| it.starts_with("TLS with the broker failed: ")));
+        assert!(error.is_err_and(|it| it.to_string().starts_with("TLS with the broker failed: ")));
     }
 
     #[test]

@@ -35,14 +35,19 @@ pub const RECORD_BYTES_MAX: usize = 16 << 10;
 /// (`cargo bench --bench versus -- text+tls large`).
 const SEALED_BYTES_MAX: usize = 5 * RECORD_BYTES_MAX;
 
-/// The most bytes that are sealed at a time if memory is short: three records, which fit a working
-/// block.
-const SEALED_BYTES_MIN: usize = 3 * RECORD_BYTES_MAX;
+/// The most bytes that are sealed into a working block: three records. No more are sealed at a time
+/// if memory is short.
+const SEALED_BYTES_MAX_SHORT: usize = 3 * RECORD_BYTES_MAX;
 
 /// The length of a block for five records.
-const SEALED_LEN: usize = 2 * BLOCK_LEN;
+const LONG_BLOCK_LEN: usize = 2 * BLOCK_LEN;
 
-const _: () = assert!(SEALED_BYTES_MIN + RECORD_BYTES_MAX / 2 < BLOCK_LEN);
+/// While more sealed bytes than this wait for the kernel, nothing is sealed. The last message of a
+/// handshake is shorter, so that the greeting is sealed after it and leaves in the same write.
+const JOINED_BYTES_MAX: usize = 4 << 10;
+
+// A working block has room for them, and for three records with their headers and tags.
+const _: () = assert!(JOINED_BYTES_MAX + SEALED_BYTES_MAX_SHORT + RECORD_BYTES_MAX / 2 < BLOCK_LEN);
 
 /// The most bytes that a client may send before its handshake is complete. A `ClientHello` has a
 /// few hundred bytes, a chain of certificates a few thousand.
@@ -297,21 +302,24 @@ impl Layer {
         self.raw.len().min(RECORD_BYTES_MAX)
     }
 
-    /// Seals the front of `output` if no sealed bytes wait: at most five records, or three if
-    /// memory is short.
+    /// Seals the front of `output` and consumes it: at most five records, or three if memory is
+    /// short. Does nothing while more than 4 KiB of sealed bytes wait for the kernel: else a peer
+    /// that reads slowly would cause no backpressure, because its output would never be full.
     ///
     /// # Errors
     /// When the keys have sealed as many records as they may, and cannot be renewed: with TLS 1.2
     /// after 16 million. A `close_notify` is then among the sealed bytes.
     pub fn seal(&mut self, output: &mut Buffer, pool: &mut Pool) -> Result<(), LayerError> {
-        if output.is_empty() || !self.sealed.is_empty() || self.is_finished {
+        if output.is_empty() || self.sealed.len() > JOINED_BYTES_MAX || self.is_finished {
             return Ok(());
         }
-        let is_long = output.len() > SEALED_BYTES_MIN
-            && (self.sealed.capacity() >= SEALED_LEN || self.sealed.move_to(SEALED_LEN, pool));
-        let count = output.len().min(if is_long { SEALED_BYTES_MAX } else { SEALED_BYTES_MIN });
+        let has_long_block = output.len() > SEALED_BYTES_MAX_SHORT
+            && (self.sealed.capacity() >= LONG_BLOCK_LEN
+                || self.sealed.move_to(LONG_BLOCK_LEN, pool));
+        let max = if has_long_block { SEALED_BYTES_MAX } else { SEALED_BYTES_MAX_SHORT };
+        let count = output.len().min(max);
         let bytes = output.bytes().get(..count).unwrap_or_default();
-        if self.write(pool, |traffic, room| traffic.encrypt(bytes, room)).is_err() {
+        if self.append_records(pool, |traffic, room| traffic.encrypt(bytes, room)).is_err() {
             self.append_alert(pool);
             return Err(
                 Error::General("the keys have sealed all records that they may".into()).into()
@@ -332,26 +340,27 @@ impl Layer {
     pub fn finish(&mut self, pool: &mut Pool) {
         if !self.is_finished && !self.tls.is_handshaking() {
             // If no key is left to seal it with, the connection ends without one.
-            let _ = self.write(pool, |traffic, room| traffic.queue_close_notify(room));
+            let _ = self.append_records(pool, |traffic, room| traffic.queue_close_notify(room));
         }
         self.is_finished = true;
         self.seen = 0;
         self.raw.release(pool);
     }
 
-    /// Calls `write` with room after the sealed bytes.
-    fn write(
+    /// Appends the records that `encrypt` makes to the sealed bytes. What the library has to send
+    /// itself goes first, such as new keys.
+    fn append_records(
         &mut self,
         pool: &mut Pool,
-        mut write: impl FnMut(&mut Traffic<'_>, &mut [u8]) -> Result<usize, EncryptError>,
+        mut encrypt: impl FnMut(&mut Traffic<'_>, &mut [u8]) -> Result<usize, EncryptError>,
     ) -> Result<(), LayerError> {
         loop {
             // Only what the library has seen: it opens no further record.
             let seen = self.raw.bytes_mut().get_mut(..self.seen).unwrap_or_default();
             let UnbufferedStatus { discard, state, .. } = self.tls.process_tls_records(seen);
-            let is_written = match state? {
+            let is_appended = match state? {
                 ConnectionState::WriteTraffic(mut traffic) => {
-                    append(&mut self.sealed, pool, |room| write(&mut traffic, room))?;
+                    append(&mut self.sealed, pool, |room| encrypt(&mut traffic, room))?;
                     true
                 }
                 ConnectionState::EncodeTlsData(mut data) => {
@@ -369,7 +378,7 @@ impl Layer {
                 _ => return Err(Error::HandshakeNotComplete.into()),
             };
             self.discard(discard);
-            if is_written {
+            if is_appended {
                 return Ok(());
             }
         }

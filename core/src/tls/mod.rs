@@ -21,7 +21,6 @@
 pub mod certificate;
 #[cfg_attr(not(feature = "tls"), path = "without/client.rs")]
 pub mod client;
-#[cfg(feature = "tls")]
 pub mod error;
 #[cfg(feature = "tls")]
 mod identity;

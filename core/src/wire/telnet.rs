@@ -35,25 +35,26 @@ pub fn skip_negotiation(input: &[u8]) -> Option<&[u8]> {
 }
 
 /// Splits a line into its first word, without negotiation before or inside it, and the rest after
-/// the blanks that follow the word. The word is written to `word`, and truncated to its length.
-pub fn split_word<'a, 'w>(mut line: &'a [u8], word: &'w mut [u8]) -> (&'w [u8], &'a [u8]) {
+/// the blanks that follow the word. The word is written to `place`; a word that is longer than
+/// `place` is truncated.
+pub fn split_word<'a, 'w>(mut line: &'a [u8], place: &'w mut [u8]) -> (&'w [u8], &'a [u8]) {
     let mut len = 0;
     while let Some((first, rest)) = line.split_first() {
         if let Some(after) = skip_negotiation(line) {
             line = after;
             continue;
         }
-        match (first, word.get_mut(len)) {
+        match (first, place.get_mut(len)) {
             (byte, _) if is_blank(*byte) && len == 0 => {}
-            (byte, Some(place)) if !is_blank(*byte) => {
-                *place = *byte;
+            (byte, Some(next)) if !is_blank(*byte) => {
+                *next = *byte;
                 len += 1;
             }
             _ => break,
         }
         line = rest;
     }
-    (word.get(..len).unwrap_or_default(), skip_blanks(line))
+    (place.get(..len).unwrap_or_default(), skip_blanks(line))
 }
 
 #[cfg(test)]

@@ -1,23 +1,26 @@
-//! A member: one connection, its unsent bytes, and what it has received so far.
+//! A member: its unsent bytes, and what it has received so far.
 
-use std::io::{self, Read, Write};
 use std::time::Duration;
 
-use mio::net::TcpStream;
 use tinytcp_cli::target::ProtocolName;
+use tinytcp_cli::tls_demand;
 use tinytcp_core::display::escape::{front, shown};
 
+use super::channel::{Channel, Ended};
 use super::counters::{Counters, Violation};
 use super::payload::Payload;
 use super::room::Room;
 use super::wire::{self, Arrival};
 use crate::measurement::format::plural;
+use crate::traffic::plan::TlsPlan;
 
 /// The state of a member.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Phase {
     /// The connection is being opened.
     Connecting,
+    /// The end of the handshake of TLS is due.
+    Encrypting,
     /// The banner is due.
     Greeting,
     /// The answer to its `JOIN` is due.
@@ -28,10 +31,6 @@ pub enum Phase {
     Lost,
 }
 
-/// The end of a connection, with a reason.
-#[derive(Debug)]
-pub struct Ended(pub String);
-
 /// A member of a room.
 #[derive(Debug)]
 pub struct Member {
@@ -41,7 +40,7 @@ pub struct Member {
     pub publisher: Option<usize>,
     pub is_silent: bool,
     pub phase: Phase,
-    pub stream: Option<TcpStream>,
+    pub channel: Option<Channel>,
     /// Bytes that are not written yet.
     output: Vec<u8>,
     /// The start of an arrival that is incomplete.
@@ -60,6 +59,9 @@ pub struct Member {
 /// The state that the members of a run share while one of them reads.
 pub struct Surroundings<'a> {
     pub protocol: ProtocolName,
+    /// The URL of the server.
+    pub target: &'a str,
+    pub tls: Option<&'a TlsPlan>,
     pub size: usize,
     /// Time since the start of the run.
     pub now: Duration,
@@ -76,7 +78,7 @@ impl Member {
             publisher,
             is_silent: false,
             phase: Phase::Connecting,
-            stream: None,
+            channel: None,
             output: Vec::new(),
             input: Vec::new(),
             unanswered: 0,
@@ -86,6 +88,20 @@ impl Member {
             // A publisher does not receive its own messages, so its place is unknown.
             knows_place: publisher.is_none(),
         }
+    }
+
+    /// Lets the member enter its room over a connection that can carry messages: with `join` at
+    /// once, or after the banner of the server.
+    ///
+    /// # Errors
+    /// When the connection is over.
+    pub fn enter(&mut self, protocol: ProtocolName, join: &[u8]) -> Result<(), Ended> {
+        if wire::speaks_first(protocol) {
+            self.phase = Phase::Greeting;
+            return Ok(());
+        }
+        self.phase = Phase::Joining;
+        self.send(join)
     }
 
     /// Adds `bytes` to the unsent bytes, and writes as many of these as the kernel takes.
@@ -102,18 +118,7 @@ impl Member {
     /// # Errors
     /// When the connection is over.
     pub fn flush(&mut self) -> Result<(), Ended> {
-        let Some(stream) = &mut self.stream else { return Ok(()) };
-        let mut written = 0;
-        while written < self.output.len() {
-            match stream.write(&self.output[written..]) {
-                Ok(len) => written += len,
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(Ended(error.to_string())),
-            }
-        }
-        self.output.drain(..written);
-        Ok(())
+        self.channel.as_mut().map_or(Ok(()), |channel| channel.send(&mut self.output))
     }
 
     /// Reads and checks all that has arrived, in pieces of `block`.
@@ -126,25 +131,27 @@ impl Member {
         around: &mut Surroundings<'_>,
         join: &[u8],
     ) -> Result<(), Ended> {
-        loop {
-            let Some(stream) = &mut self.stream else { return Ok(()) };
-            let len = match stream.read(block) {
-                Ok(0) => return Err(Ended("the server closed the connection".into())),
-                Ok(len) => len,
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                Err(error) => return Err(Ended(error.to_string())),
-            };
-            if self.input.is_empty() {
+        while let Some(channel) = &mut self.channel
+            && let Some(len) = channel.read(block)?
+        {
+            if around.tls.is_none() && self.input.is_empty() {
+                // The common case: the bytes are checked where they are.
                 let used = self.take_all(&block[..len], around, join)?;
                 self.input.extend_from_slice(&block[used..len]);
-            } else {
-                self.input.extend_from_slice(&block[..len]);
-                let input = std::mem::take(&mut self.input);
-                let used = self.take_all(&input, around, join)?;
-                self.input.extend_from_slice(&input[used..]);
+                continue;
             }
+            let opened = channel.open(&block[..len], around.tls, &mut self.input);
+            if self.phase == Phase::Encrypting && channel.is_established() {
+                self.enter(around.protocol, join)?;
+            }
+            let mut input = std::mem::take(&mut self.input);
+            let used = self.take_all(&input, around, join)?;
+            input.drain(..used);
+            self.input = input;
+            // What came before the end is taken first: it can be the reason.
+            opened?;
         }
+        Ok(())
     }
 
     /// Takes all complete arrivals of `input`. Returns their length.
@@ -155,9 +162,7 @@ impl Member {
         join: &[u8],
     ) -> Result<usize, Ended> {
         let mut used = 0;
-        while let Some((arrival, len)) =
-            wire::next(around.protocol, &input[used..]).map_err(Ended)?
-        {
+        while let Some((arrival, len)) = wire::next(around.protocol, &input[used..])? {
             used += len;
             match (self.phase, arrival) {
                 (Phase::Greeting, Arrival::Answer(_)) => {
@@ -165,6 +170,9 @@ impl Member {
                     self.send(join)?;
                 }
                 (Phase::Joining, Arrival::Answer(_)) => self.phase = Phase::Joined,
+                (Phase::Greeting | Phase::Joining, Arrival::Error(b"TLS_REQUIRED")) => {
+                    return Err(Ended(tls_demand::remedy(around.target)));
+                }
                 (Phase::Greeting | Phase::Joining, Arrival::Error(token)) => {
                     return Err(Ended(format!(
                         "the server sent ERROR {}",
@@ -289,6 +297,8 @@ mod tests {
         let (mut room, mut counters) = (Room::new(1), Counters { sent, ..Counters::default() });
         let mut around = Surroundings {
             protocol: ProtocolName::Text,
+            target: "text://localhost",
+            tls: None,
             size: SIZE_MIN,
             now: Duration::ZERO,
             room: &mut room,

@@ -10,11 +10,13 @@
 //! - [`payload`]: the text of a message, from which a member learns its publisher, its number and
 //!   when it was due.
 //! - `room`: the order in which the members of a room receive its messages.
-//! - `member`: one connection, and what it has received so far.
+//! - `channel`: one connection, with or without TLS; `member`: what it has received so far.
 //! - [`counters`]: the counts of all members, and the violations.
-//! - `opening`: members connect and join; [`run`]: they publish and read, in one thread.
+//! - `opening`: members connect and join; `tls_question`: what a silent server demands; [`run`]:
+//!   the members publish and read, in one thread.
 //! - [`report`]: the outcome as text and JSON; `words`: its text.
 
+mod channel;
 pub mod counters;
 mod member;
 mod opening;
@@ -23,5 +25,6 @@ pub mod report;
 mod room;
 pub mod run;
 pub mod settings;
+mod tls_question;
 pub mod wire;
 mod words;

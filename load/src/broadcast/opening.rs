@@ -7,9 +7,9 @@ use mio::net::TcpStream;
 use mio::{Interest, Registry, Token};
 use socket2::SockRef;
 
-use super::member::{Ended, Member, Phase};
+use super::channel::{Channel, Ended};
+use super::member::{Member, Phase};
 use super::settings::BroadcastSettings;
-use super::wire;
 use crate::engine::connect;
 
 /// The most connections that are being opened at the same time: less than the backlog of a common
@@ -86,31 +86,32 @@ impl Opening {
             registry.register(&mut stream, Token(member.index), interest)?;
             Ok(stream)
         });
-        member.stream = Some(registered.map_err(|error| Ended(error.to_string()))?);
+        member.channel = Some(Channel::new(registered?));
         member.phase = Phase::Connecting;
         Ok(())
     }
 }
 
 /// Continues with a member whose connection may be open now: sends the header for a proxy, and
-/// `join` if the server sends no banner.
+/// begins the handshake of TLS, or else lets it enter its room with `join`.
 ///
 /// # Errors
 /// When the connection was refused or is over.
 pub fn opened(settings: &BroadcastSettings, member: &mut Member, join: &[u8]) -> Result<(), Ended> {
-    let Some(stream) = &member.stream else { return Ok(()) };
-    if !is_open(stream).map_err(|error| Ended(error.to_string()))? {
+    let Some(channel) = &mut member.channel else { return Ok(()) };
+    if !is_open(channel.stream())? {
         return Ok(());
     }
     if let Some(header) = settings.proxy_header {
-        header.send(stream).map_err(|error| Ended(error.to_string()))?;
+        header.send(channel.stream())?;
     }
-    if wire::speaks_first(settings.protocol) {
-        member.phase = Phase::Greeting;
-        return Ok(());
+    match &settings.tls {
+        None => member.enter(settings.protocol, join),
+        Some(tls) => {
+            member.phase = Phase::Encrypting;
+            channel.begin_handshake(tls)
+        }
     }
-    member.phase = Phase::Joining;
-    member.send(join)
 }
 
 fn is_open(stream: &TcpStream) -> io::Result<bool> {

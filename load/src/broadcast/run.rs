@@ -6,14 +6,16 @@ use std::time::{Duration, Instant, SystemTime};
 
 use mio::event::Event;
 use mio::{Events, Poll, Token};
+use tinytcp_cli::tls_demand::{self, SILENCE};
 
+use super::channel::Ended;
 use super::counters::{Counters, Violation};
-use super::member::{Ended, Member, Phase, Surroundings};
+use super::member::{Member, Phase, Surroundings};
 use super::opening::{self, Joined, Opening};
 use super::payload::Payload;
 use super::room::Room;
 use super::settings::BroadcastSettings;
-use super::wire;
+use super::{tls_question, wire};
 use crate::engine::cpu_usage::CpuUsage;
 use crate::engine::interruption::Interruption;
 use crate::engine::timer::Timer;
@@ -165,9 +167,11 @@ impl<'a> Run<'a> {
         })
     }
 
-    /// Lets all members join. Ends early when none has joined for the timeout.
+    /// Lets all members join. Ends early when none has joined for the timeout, or when the server
+    /// is silent because it demands TLS.
     fn join_all(&mut self, observer: &mut impl BroadcastObserver) -> io::Result<Joined> {
         let (begun, mut progress) = (Instant::now(), (0, Instant::now()));
+        let mut has_asked = false;
         loop {
             let refused =
                 self.opening.start(self.settings, &mut self.members, self.poll.registry());
@@ -175,6 +179,13 @@ impl<'a> Run<'a> {
                 self.lose(index, ended);
             }
             observer.opening(self.joined, self.settings.members);
+            if !has_asked && begun.elapsed() >= SILENCE.min(self.settings.timeout) {
+                has_asked = true;
+                if self.is_unheard() && tls_question::demands_tls(self.settings) {
+                    self.first_loss = Some(tls_demand::remedy(&self.settings.target));
+                    return Ok(Joined { count: 0, took: begun.elapsed() });
+                }
+            }
             if self.joined > progress.0 {
                 progress = (self.joined, Instant::now());
             }
@@ -184,6 +195,14 @@ impl<'a> Run<'a> {
             }
             self.turn(WAIT_MAX)?;
         }
+    }
+
+    /// Returns true if all members wait for a banner in plain bytes, and none has come.
+    fn is_unheard(&self) -> bool {
+        let waits = |member: &Member| matches!(member.phase, Phase::Connecting | Phase::Greeting);
+        self.settings.tls.is_none()
+            && wire::speaks_first(self.settings.protocol)
+            && self.members.iter().all(waits)
     }
 
     /// Publishes for the duration.
@@ -334,6 +353,8 @@ impl<'a> Run<'a> {
         let now = self.start.elapsed();
         let mut around = Surroundings {
             protocol: self.settings.protocol,
+            target: &self.settings.target,
+            tls: self.settings.tls.as_ref(),
             size: self.settings.size,
             now,
             room: &mut self.rooms[member.room],
@@ -363,8 +384,8 @@ impl<'a> Run<'a> {
     fn lose(&mut self, index: usize, Ended(reason): Ended) {
         let member = &mut self.members[index];
         let before = std::mem::replace(&mut member.phase, Phase::Lost);
-        // Dropping the stream closes it.
-        member.stream = None;
+        // Dropping the channel closes it.
+        member.channel = None;
         match before {
             Phase::Lost => return,
             Phase::Joined => {
@@ -401,7 +422,7 @@ impl<'a> Run<'a> {
             sent: counts.0 - self.last_step.0,
             correct: counts.1 - self.last_step.1,
             errors: counts.2.saturating_sub(self.last_step.2),
-            open: self.members.iter().filter(|member| member.stream.is_some()).count(),
+            open: self.members.iter().filter(|member| member.channel.is_some()).count(),
             latency: self.counters.take_recent(),
             handshake: Latency::default(),
         };

@@ -7,8 +7,10 @@ use tinytcp_cli::proxy_header::ProxyHeader;
 use tinytcp_cli::target::ProtocolName;
 use tinytcp_core::os::endpoint::Endpoint;
 
+use crate::traffic::plan::TlsPlan;
+
 /// The requested run.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct BroadcastSettings {
     /// The server, as the user wrote it.
     pub target: String,
@@ -16,6 +18,8 @@ pub struct BroadcastSettings {
     pub protocol: ProtocolName,
     /// Its addresses. The first one that answers is used.
     pub endpoints: Vec<Endpoint>,
+    /// The TLS of all connections, with one configuration: no session is resumed.
+    pub tls: Option<TlsPlan>,
     /// The flags as the user typed them.
     pub typed: String,
     /// Members of all rooms, publishers and silent ones included.

@@ -1,5 +1,8 @@
 //! The commands of rooms and what a server sends to a member, in each protocol.
 
+use std::error::Error;
+use std::fmt;
+
 use tinytcp_cli::target::ProtocolName;
 use tinytcp_core::display::escape::{front, shown};
 use tinytcp_core::protocol::binary::{ERROR, JOIN, MESSAGE, MISSED, NICK, SAY, WHO};
@@ -21,6 +24,29 @@ pub enum Arrival<'a> {
     /// The token of an error.
     Error(&'a [u8]),
 }
+
+/// Bytes that no server of the protocol sends to a member.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ArrivalError {
+    /// More than 64 KiB without the end of a message: the first bytes, readable.
+    Endless(String),
+    /// The count of a `MISSED` is no number.
+    NoCount,
+    /// A frame with a code that is not for members.
+    UnknownCode(u8),
+}
+
+impl fmt::Display for ArrivalError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Endless(start) => write!(f, "a message has no end: '{start}'"),
+            Self::NoCount => f.write_str("the count of a MISSED is no number"),
+            Self::UnknownCode(code) => write!(f, "no frame for a member has the code {code}"),
+        }
+    }
+}
+
+impl Error for ArrivalError {}
 
 /// Returns true if a server of `protocol` sends a banner.
 #[must_use]
@@ -63,15 +89,18 @@ fn append(
 /// Returns what is at the front of `input`, and its length; `None` while it is incomplete.
 ///
 /// # Errors
-/// With a sentence about bytes that no server of `protocol` sends to a member.
-pub fn next(protocol: ProtocolName, input: &[u8]) -> Result<Option<(Arrival<'_>, usize)>, String> {
+/// For bytes that no server of `protocol` sends to a member.
+pub fn next(
+    protocol: ProtocolName,
+    input: &[u8],
+) -> Result<Option<(Arrival<'_>, usize)>, ArrivalError> {
     let found = match protocol {
         ProtocolName::Binary => frame(input)?,
         ProtocolName::Text | ProtocolName::Echo => line(input, text_arrival),
         ProtocolName::Chat => line(input, chat_arrival),
     };
     if found.is_none() && input.len() > ARRIVAL_MAX {
-        return Err(format!("a message has no end: '{}'", shown(front(input, 32))));
+        return Err(ArrivalError::Endless(shown(front(input, 32)).to_string()));
     }
     Ok(found)
 }
@@ -113,16 +142,16 @@ fn answer(line: &[u8]) -> Arrival<'_> {
     line.strip_prefix(b"ERROR ").map_or(Arrival::Answer(line), Arrival::Error)
 }
 
-fn frame(input: &[u8]) -> Result<Option<(Arrival<'_>, usize)>, String> {
+fn frame(input: &[u8]) -> Result<Option<(Arrival<'_>, usize)>, ArrivalError> {
     let Front::Frame { code, payload } = tinytcp_core::wire::frame::front(input) else {
         return Ok(None);
     };
     let arrival = match code {
         MESSAGE => Arrival::Message(after_name(payload)),
-        MISSED => Arrival::Missed(number(payload).ok_or("the count of a MISSED is no number")?),
+        MISSED => Arrival::Missed(number(payload).ok_or(ArrivalError::NoCount)?),
         ERROR => Arrival::Error(payload),
         JOIN..=SAY | NICK | WHO => Arrival::Answer(payload),
-        _ => return Err(format!("no frame for a member has the code {code}")),
+        _ => return Err(ArrivalError::UnknownCode(code)),
     };
     Ok(Some((arrival, HEADER_LEN + payload.len())))
 }
@@ -178,8 +207,14 @@ mod tests {
     fn incomplete_bytes_wait_and_endless_ones_are_refused() {
         assert_eq!(next(ProtocolName::Text, b"FROM a"), Ok(None));
         assert_eq!(next(ProtocolName::Binary, b"\x13\0\0\0\x0cg"), Ok(None));
-        assert!(next(ProtocolName::Text, &[b'x'; ARRIVAL_MAX + 1]).is_err());
-        assert!(next(ProtocolName::Binary, b"\x07\0\0\0\0").is_err());
+        let endless = ArrivalError::Endless("x".repeat(32));
+        assert_eq!(next(ProtocolName::Text, &[b'x'; ARRIVAL_MAX + 1]), Err(endless));
+        for (frame, error) in [
+            (&b"\x07\0\0\0\0"[..], ArrivalError::UnknownCode(7)),
+            (b"\x17\0\0\0\x01x", ArrivalError::NoCount),
+        ] {
+            assert_eq!(next(ProtocolName::Binary, frame), Err(error));
+        }
     }
 
     #[test]

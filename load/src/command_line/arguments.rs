@@ -359,13 +359,9 @@ impl Arguments {
         };
         if let Some((action, useful)) = useful {
             let command = Self::command();
-            // A target with +tls is refused as such, and not for the flags that belong to it.
-            let is_encrypted =
-                self.is_broadcast() && self.words.iter().any(|word| word.contains("+tls"));
             let useless = command.get_arguments().find(|argument| {
                 let id = argument.get_id().as_str();
-                let is_of_target = is_encrypted && id.starts_with("tls_");
-                !useful.contains(&id) && !is_of_target && is_given(id)
+                !useful.contains(&id) && is_given(id)
             });
             return useless
                 .and_then(Arg::get_long)

@@ -8,7 +8,7 @@ use tinytcp_cli::target::{ProtocolName, Target};
 
 use super::arguments::Arguments;
 use super::broadcast_arguments::{BroadcastArguments, MODE};
-use super::preflight::Machine;
+use super::preflight::{Machine, missing_descriptors};
 use super::{NAME, signals, typed};
 use crate::broadcast::payload;
 use crate::broadcast::report::BroadcastReport;
@@ -17,11 +17,12 @@ use crate::broadcast::settings::BroadcastSettings;
 use crate::engine::collector::Observer;
 use crate::engine::interruption::Interruption;
 use crate::error::{LoadError, UsageError};
-use crate::measurement::format::count;
+use crate::measurement::format::plural;
 use crate::measurement::outcome::Slice;
 use crate::report;
 use crate::report::live::rows::LiveFile;
 use crate::report::progress::ProgressDisplay;
+use crate::traffic::plan::TlsPlan;
 
 /// Default rate of a run, in messages per second.
 const RATE: f64 = 100.0;
@@ -106,9 +107,7 @@ fn settings(arguments: &Arguments) -> Result<BroadcastSettings, LoadError> {
     if target.protocol == ProtocolName::Echo {
         return refuse("echo has no rooms: ask a listener of text, binary or chat");
     }
-    if target.is_encrypted {
-        return refuse("broadcast has no TLS: leave out +tls");
-    }
+    let tls = arguments.tls.client(NAME, target.is_encrypted, &target.place)?;
     let rate = match arguments.rate {
         Some((from, to)) if from != to => {
             return refuse("broadcast has one rate: use -R A instead of -R A:B");
@@ -137,6 +136,7 @@ fn settings(arguments: &Arguments) -> Result<BroadcastSettings, LoadError> {
         target: target.to_string(),
         protocol: target.protocol,
         endpoints,
+        tls: tls.map(|client| TlsPlan::new(&client, 1, None)),
         typed: typed::flags(),
         members,
         rooms,
@@ -157,11 +157,11 @@ fn check_descriptors(settings: &BroadcastSettings, machine: Machine) -> Result<(
     if needed <= machine.descriptors {
         return Ok(());
     }
-    Err(LoadError::Preflight(format!(
-        "{} open files are needed for {}, but this process may open {}: raise the limit (`ulimit \
-         -Hn {needed}` as root), or use a lower -c; {NAME} counts each member as one",
-        count(needed),
-        count(settings.members as u64),
-        count(machine.descriptors),
-    )))
+    let members = plural(settings.members as u64, "member");
+    let fits = machine.descriptors.saturating_sub(RESERVED_DESCRIPTORS);
+    // Fewer members than the rooms need would be refused in their turn.
+    let members_min = settings.rooms * (settings.publishers + 1) + settings.silent;
+    let fits = if fits < members_min as u64 { 0 } else { fits };
+    let sentence = missing_descriptors(needed, &members, machine.descriptors, fits);
+    Err(LoadError::Preflight(sentence))
 }

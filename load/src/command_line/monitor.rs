@@ -174,7 +174,7 @@ impl Observer for Monitor<'_> {
             }
             self.aborted_by = self.aborted_by.take().or_else(|| self.met_condition(run));
         }
-        self.aborted_by.is_none()
+        self.aborted_by.is_none() && !run.needs_tls()
     }
 
     fn finish(&mut self) {

@@ -117,14 +117,9 @@ impl Preflight {
         let (has, wants) = (machine.descriptors, plan.settings.connections as u64);
         self.facts.push(format!("descriptors: {} needed, {} allowed", count(needed), count(has)));
         if needed > has {
-            self.missing.push(format!(
-                "{} open files are needed for {}, but this process may open {}: raise the limit \
-                 (`ulimit -Hn {needed}` as root), or use -c {}",
-                count(needed),
-                plural(wants, "connection"),
-                count(has),
-                has.saturating_sub(threads * DESCRIPTORS_PER_THREAD + RESERVED_DESCRIPTORS).max(1)
-            ));
+            let connections = plural(wants, "connection");
+            let fits = has.saturating_sub(needed - wants);
+            self.missing.push(missing_descriptors(needed, &connections, has, fits));
         }
     }
 
@@ -226,6 +221,18 @@ fn memory_bytes(plan: &Plan) -> u64 {
         .saturating_add(plan.script.memory_bytes()) as u64
 }
 
+/// Returns the sentence about `needed` descriptors for `wanted`, of which this process `has` fewer.
+/// The remedy names `fits`, the most connections for which they suffice, unless that is none.
+pub fn missing_descriptors(needed: u64, wanted: &str, has: u64, fits: u64) -> String {
+    let fewer = if fits > 0 { format!(", or use -c {fits}") } else { String::new() };
+    format!(
+        "{} open files are needed for {wanted}, but this process may open {}: raise the limit \
+         (`ulimit -Hn {needed}` as root){fewer}",
+        count(needed),
+        count(has)
+    )
+}
+
 /// `1 source address`, `3 source addresses`.
 fn addresses(number: u64) -> String {
     if number == 1 {
@@ -289,6 +296,12 @@ mod tests {
             missing[0].contains("ulimit -Hn 118") && missing[0].ends_with("-c 99"),
             "{missing:?}"
         );
+    }
+
+    #[test]
+    fn descriptors_for_no_connection_have_no_smaller_number_as_a_remedy() {
+        let missing = missing(100, Machine { descriptors: 18, ..AMPLE });
+        assert!(missing[0].ends_with("(`ulimit -Hn 118` as root)"), "{missing:?}");
     }
 
     #[test]

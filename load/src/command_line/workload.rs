@@ -133,10 +133,36 @@ impl Workload {
         endpoints: Vec<Endpoint>,
         pace: Pace,
     ) -> Result<Plan, UsageError> {
-        let stages = arguments.stages.clone().map_or(Vec::new(), |stages| stages.0);
-        let duration = duration(arguments);
-        let warmup = arguments.warmup.unwrap_or(Duration::ZERO);
-        if warmup >= duration {
+        self.check(arguments, pace)?;
+        let sources = arguments.source.clone().map_or(Vec::new(), |sources| sources.0);
+        let endpoints = reachable(endpoints, &sources)?;
+        let tickets = resumes(arguments).then_some(arguments.connections);
+        let tls = |client| TlsPlan::new(client, endpoints.len(), tickets);
+        let output = &arguments.output;
+        Ok(Plan {
+            settings: self.settings(arguments, pace),
+            tls: self.tls.as_ref().map(tls),
+            endpoints,
+            script: self.messages.script(
+                arguments.pipeline,
+                self.seed.unwrap_or(0),
+                &self.greeting,
+                self.framing,
+            )?,
+            opening: opening(arguments),
+            lifetime: arguments.lifetime,
+            sources,
+            reset: arguments.reset,
+            proxy_header: arguments.proxy_header,
+            is_spread: arguments.spread,
+            logged_requests: output.log_requests.as_ref().map(|_| output.log_requests_max as u64),
+        })
+    }
+
+    /// Checks that the arguments of a run at `pace` fit together, and fit the server and the
+    /// messages.
+    fn check(&self, arguments: &Arguments, pace: Pace) -> Result<(), UsageError> {
+        if warmup(arguments) >= duration(arguments) {
             return Err("--warmup leaves no time to measure: make it shorter than -d".into());
         }
         let is_closed_loop = pace == Pace::Closed && arguments.find_max.is_none();
@@ -145,67 +171,62 @@ impl Workload {
                         --stages, --find-max, --hold and -P, or the sleep"
                 .into());
         }
-        if arguments.reset && matches!(self.place, Place::Unix(_)) {
+        if arguments.reset && self.is_unix() {
             return Err("--reset is for TCP: leave it out, a unix socket keeps no port".into());
         }
-        let sources = arguments.source.clone().map_or(Vec::new(), |sources| sources.0);
-        let endpoints = reachable(endpoints, &sources)?;
-        let resumes = arguments.tls_resume == ResumptionName::On;
-        Ok(Plan {
-            settings: RunSettings {
-                target: ServerTarget {
-                    name: self.target.clone(),
-                    is_unix: matches!(self.place, Place::Unix(_)),
-                },
-                protocol: self.protocol.into(),
-                messages: self.description.clone(),
-                typed: typed::flags(),
-                connections: arguments.connections,
-                depth: arguments.pipeline,
-                threads: arguments.threads.min(arguments.connections),
-                duration,
-                warmup,
-                timeout: arguments.timeout,
-                pace,
-                stages,
-                arrivals: arguments.arrivals.into(),
-                think: arguments.think.unwrap_or(Duration::ZERO),
-                requests: arguments.requests.map(|count| count as u64),
-                seed: self.seed,
-                request_bytes: self.messages.request_bytes(),
-                tls: self
-                    .tls
-                    .as_ref()
-                    .map(|client| TlsChoices { is_verified: client.is_checked(), resumes }),
-            },
-            tls: self.tls.as_ref().map(|client| {
-                let tickets = resumes.then_some(arguments.connections);
-                TlsPlan::new(client, endpoints.len(), tickets)
-            }),
-            endpoints,
-            script: self.messages.script(
-                arguments.pipeline,
-                self.seed.unwrap_or(0),
-                &self.greeting,
-                self.framing,
-            )?,
-            opening: match (arguments.ramp, arguments.connect_rate) {
-                (Some(ramp), _) => Opening::Rate(arguments.connections as f64 / ramp.as_secs_f64()),
-                (None, Some(rate)) => Opening::Rate(rate as f64),
-                (None, None) => Opening::AtOnce,
-            },
-            lifetime: arguments.lifetime,
-            sources,
-            reset: arguments.reset,
-            proxy_header: arguments.proxy_header,
-            is_spread: arguments.spread,
-            logged_requests: arguments
-                .output
-                .log_requests
-                .as_ref()
-                .map(|_| arguments.output.log_requests_max as u64),
-        })
+        Ok(())
     }
+
+    /// Returns the settings of a run at `pace`, as reports repeat them.
+    fn settings(&self, arguments: &Arguments, pace: Pace) -> RunSettings {
+        let tls = |client: &TlsClient| TlsChoices {
+            is_verified: client.is_checked(),
+            resumes: resumes(arguments),
+        };
+        RunSettings {
+            target: ServerTarget { name: self.target.clone(), is_unix: self.is_unix() },
+            protocol: self.protocol.into(),
+            messages: self.description.clone(),
+            typed: typed::flags(),
+            connections: arguments.connections,
+            depth: arguments.pipeline,
+            threads: arguments.threads.min(arguments.connections),
+            duration: duration(arguments),
+            warmup: warmup(arguments),
+            timeout: arguments.timeout,
+            pace,
+            stages: arguments.stages.clone().map_or(Vec::new(), |stages| stages.0),
+            arrivals: arguments.arrivals.into(),
+            think: arguments.think.unwrap_or(Duration::ZERO),
+            requests: arguments.requests.map(|count| count as u64),
+            seed: self.seed,
+            request_bytes: self.messages.request_bytes(),
+            tls: self.tls.as_ref().map(tls),
+        }
+    }
+
+    const fn is_unix(&self) -> bool {
+        matches!(self.place, Place::Unix(_))
+    }
+}
+
+/// Returns how connections are opened.
+fn opening(arguments: &Arguments) -> Opening {
+    match (arguments.ramp, arguments.connect_rate) {
+        (Some(ramp), _) => Opening::Rate(arguments.connections as f64 / ramp.as_secs_f64()),
+        (None, Some(rate)) => Opening::Rate(rate as f64),
+        (None, None) => Opening::AtOnce,
+    }
+}
+
+/// Returns true if connections resume sessions of TLS.
+fn resumes(arguments: &Arguments) -> bool {
+    arguments.tls_resume == ResumptionName::On
+}
+
+/// Returns the first part of a run, which is not measured.
+fn warmup(arguments: &Arguments) -> Duration {
+    arguments.warmup.unwrap_or(Duration::ZERO)
 }
 
 /// Returns how long requests are sent, at most.

@@ -14,6 +14,7 @@ use super::interruption::Interruption;
 use super::partial_slice::PartialSlice;
 use super::slice_recorder::{SlicePart, SliceSpan};
 use super::start_barrier::StartBarrier;
+use crate::measurement::causes::ConnectError;
 use crate::measurement::counts::Counts;
 use crate::measurement::logged_request::RequestLog;
 use crate::measurement::outcome::{RunOutcome, Slice};
@@ -156,6 +157,14 @@ impl<'a> Collector<'a> {
     #[must_use]
     pub fn reached(&self) -> usize {
         self.reached.iter().sum()
+    }
+
+    /// Returns true if the server has rejected connections because they are not encrypted, and has
+    /// answered no request. It rejects all others too, unless they go to other addresses.
+    #[must_use]
+    pub fn needs_tls(&self) -> bool {
+        let rejected = self.total.connect_errors.get(ConnectError::TlsRequired);
+        rejected > 0 && self.total.correct == 0 && !self.plan.is_spread
     }
 
     /// Returns the outcome so far. Copies all slices.

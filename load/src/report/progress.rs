@@ -36,6 +36,8 @@ pub struct ProgressDisplay {
     due: Duration,
     /// When the opening connections were last reported, or the run started.
     last_opening: Instant,
+    /// The open connections of the last line about them.
+    last_opened: Option<usize>,
     errors: u64,
     /// Requests that were answered or failed.
     done: u64,
@@ -98,6 +100,7 @@ impl ProgressDisplay {
             recent: Recent::default(),
             due: line_every,
             last_opening: Instant::now(),
+            last_opened: None,
             errors: 0,
             done: 0,
             has_lines: false,
@@ -171,11 +174,13 @@ impl Observer for ProgressDisplay {
             format!("{} of {} open", count(opened as u64), plural(requested as u64, "connection"));
         match &self.view {
             View::Bar(bar) => bar.set_message(text),
-            View::Lines(_) if self.last_opening.elapsed() >= self.line_every => {
-                self.last_opening = Instant::now();
+            // A log needs no line that repeats the one before it.
+            View::Lines(_) if self.last_opened == Some(opened) => {}
+            View::Lines(_) if self.last_opening.elapsed() < self.line_every => {}
+            View::Lines(_) => {
+                (self.last_opening, self.last_opened) = (Instant::now(), Some(opened));
                 self.line(&text);
             }
-            View::Lines(_) => {}
         }
     }
 
@@ -294,6 +299,20 @@ mod tests {
         let lines = lines(3, Duration::from_secs(1));
         assert_eq!((lines.len(), lines[3].as_str()), (4, ""), "the report follows after it");
         assert_eq!(lines[1], "2 s of 3 s: 10,000/s, p99 1.00 ms, 10 open, 2 errors");
+    }
+
+    #[test]
+    fn a_log_has_a_line_for_each_change_of_the_open_connections() {
+        let page = RecordedStderr::default();
+        let view = View::Lines(Box::new(page.clone()));
+        let mut progress = ProgressDisplay::with_view(Duration::from_secs(1), view);
+        progress.line_every = Duration::ZERO;
+        for opened in [0, 0, 0, 2, 2, 3] {
+            progress.opening(opened, 3);
+        }
+        let bytes = page.0.lock().expect("no thread panics").clone();
+        let expected = [0, 2, 3].map(|opened| format!("{opened} of 3 connections open\n"));
+        assert_eq!(String::from_utf8(bytes).expect("text"), expected.concat());
     }
 
     #[test]

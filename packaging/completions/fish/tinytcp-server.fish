@@ -20,7 +20,7 @@ complete -c tinytcp-server -l write-timeout -d 'Reset a connection whose client 
 complete -c tinytcp-server -l proxy-timeout -d 'Close a connection of a proxy whose PROXY header takes longer than this' -r
 complete -c tinytcp-server -l tls-cert -d 'The certificate of listeners with +tls, and its chain, in PEM format; repeatable, each with its --tls-key: a client gets the one for the host that it names, or the first' -r -F
 complete -c tinytcp-server -l tls-key -d 'The private key of the --tls-cert in the same place, in PEM format; repeatable' -r -F
-complete -c tinytcp-server -l tls-client-ca -d 'Require a certificate of each client of a listener with +tls, signed by an authority whose certificate is in this file in PEM format [default: off]' -r -F
+complete -c tinytcp-server -l tls-client-ca -d 'Require a certificate of each client of a listener with +tls, signed by an authority whose certificate is in this file in PEM format [default: none]' -r -F
 complete -c tinytcp-server -l tls-min -d 'The oldest version of TLS that a client may use' -r -f -a "1.2\t''
 1.3\t''"
 complete -c tinytcp-server -l handshake-timeout -d 'Close a connection whose TLS handshake takes longer than this' -r
@@ -31,10 +31,10 @@ complete -c tinytcp-server -l backlog -d 'Length of the kernel\'s queue of conne
 complete -c tinytcp-server -l activity-log -d 'Maximum number of activity log lines per second; the rest is summarised. `connections` logs no messages, `off` nothing [default: 50; connections if other machines can connect]' -r
 complete -c tinytcp-server -l log-format -d 'Format of the log: lines of text, or one JSON object for each event' -r -f -a "text\t'Lines for a person'
 json\t'One JSON object for each event'"
-complete -c tinytcp-server -l admin -d 'Answer health checks, Prometheus and browsers here: http://127.0.0.1:9464, or http+unix:///run/tinytcp-admin.sock [default: off]' -r
+complete -c tinytcp-server -l admin -d 'Answer health checks, Prometheus and browsers here: http://127.0.0.1:9464, or http+unix:///run/tinytcp-admin.sock [default: none]' -r
 complete -c tinytcp-server -l admin-host -d 'A name of this machine by which --admin may be requested, besides its addresses and localhost; repeatable' -r
-complete -c tinytcp-server -l agent-check -d 'Answer the agent checks of haproxy here, such as agent://127.0.0.1:9465: ready, drain or maint [default: off]' -r
-complete -c tinytcp-server -l bus -d 'Share the rooms with other servers through this broker of NATS: nats://127.0.0.1:4222, nats://USER:PASSWORD@HOST or nats://TOKEN@HOST, with tls:// for an encrypted connection; the variable and the configuration file keep the password out of the list of processes [default: off]' -r
+complete -c tinytcp-server -l agent-check -d 'Answer the agent checks of haproxy here, such as agent://127.0.0.1:9465: ready, drain or maint [default: none]' -r
+complete -c tinytcp-server -l bus -d 'Share the rooms with other servers through this broker of NATS: nats://127.0.0.1:4222, nats://USER:PASSWORD@HOST or nats://TOKEN@HOST, with tls:// for an encrypted connection; the variable and the configuration file keep the password out of the list of processes [default: none]' -r
 complete -c tinytcp-server -l bus-ca -d 'For --bus tls://HOST: trust the authorities in FILE (PEM), such as /etc/ssl/certs/ca-certificates.crt' -r -F
 complete -c tinytcp-server -l bus-prefix -d 'The beginning of the subjects of rooms at the broker' -r
 complete -c tinytcp-server -l health -d 'Ask the server at this URL whether it is healthy, and exit with 0 or 1 [default: that of --admin, or http://127.0.0.1:9464]' -r

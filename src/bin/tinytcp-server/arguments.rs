@@ -155,7 +155,7 @@ pub struct Arguments {
     pub log_format: LogFormat,
 
     /// Answer health checks, Prometheus and browsers here: http://127.0.0.1:9464, or
-    /// http+unix:///run/tinytcp-admin.sock [default: off]
+    /// http+unix:///run/tinytcp-admin.sock [default: none]
     #[arg(long, value_name = "URL", env = "TINYTCP_ADMIN", value_parser = admin_address)]
     pub admin: Option<Place>,
 
@@ -165,14 +165,14 @@ pub struct Arguments {
     pub admin_host: Vec<String>,
 
     /// Answer the agent checks of haproxy here, such as agent://127.0.0.1:9465: ready, drain or
-    /// maint [default: off]
+    /// maint [default: none]
     #[arg(long, value_name = "URL", env = "TINYTCP_AGENT_CHECK", value_parser = agent_address)]
     pub agent_check: Option<Place>,
 
     /// Share the rooms with other servers through this broker of NATS: nats://127.0.0.1:4222,
     /// nats://USER:PASSWORD@HOST or nats://TOKEN@HOST, with tls:// for an encrypted connection; the
     /// variable and the configuration file keep the password out of the list of processes
-    /// [default: off]
+    /// [default: none]
     #[arg(long, value_name = "URL", env = "TINYTCP_BUS", hide_env_values = true,
         value_parser = bus_broker)]
     pub bus: Option<Broker>,
@@ -392,9 +392,25 @@ fn file_mode(text: &str) -> Result<u32, UsageError> {
 }
 
 fn agent_address(text: &str) -> Result<Place, UsageError> {
-    match parse_url(text, |_| Ok(AGENT_PORT))? {
-        Url { scheme, is_encrypted: false, place } if scheme == "agent" => Ok(place),
-        _ => Err("the URL looks like agent://127.0.0.1:9465".into()),
+    plain_url(text, "agent", AGENT_PORT)
+}
+
+fn admin_address(text: &str) -> Result<Place, UsageError> {
+    plain_url(text, "http", ADMIN_PORT)
+}
+
+/// Parses the URL of a listener without TLS.
+fn plain_url(text: &str, scheme: &str, port: u16) -> Result<Place, UsageError> {
+    let example = format!("the URL looks like {scheme}://127.0.0.1:{port}");
+    if !text.contains("://") {
+        return Err(example.into());
+    }
+    match parse_url(text, |_| Ok(port))? {
+        Url { scheme: found, is_encrypted: false, place } if found == scheme => Ok(place),
+        Url { scheme: found, is_encrypted, .. } if is_encrypted || found == "https" => {
+            Err(format!("there is no TLS here; {example}").into())
+        }
+        _ => Err(example.into()),
     }
 }
 
@@ -409,11 +425,4 @@ fn bus_broker(text: &str) -> Result<Broker, UsageError> {
 
 fn bus_prefix(text: &str) -> Result<String, UsageError> {
     check_prefix(text).map(|()| text.to_owned()).map_err(UsageError::new)
-}
-
-fn admin_address(text: &str) -> Result<Place, UsageError> {
-    match parse_url(text, |_| Ok(ADMIN_PORT))? {
-        Url { scheme, is_encrypted: false, place } if scheme == "http" => Ok(place),
-        _ => Err("the URL looks like http://127.0.0.1:9464".into()),
-    }
 }

@@ -1,14 +1,13 @@
 //! `--health`: asks a running server whether it is healthy, for containers without a shell.
 
 use std::io::{self, Write};
-use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
 use tinytcp_cli::address::Place;
 use tinytcp_cli::timed_read::read_until;
 use tinytcp_core::display::escape::shown;
 use tinytcp_core::os::endpoint::Endpoint;
-use tinytcp_core::os::outgoing::connect_unix;
+use tinytcp_core::os::outgoing::connect;
 
 use crate::program_error::ProgramError;
 
@@ -23,16 +22,20 @@ const ANSWER_BYTES_MAX: usize = 4096;
 /// # Errors
 /// When the server cannot be reached or does not answer that it is healthy.
 pub fn check(place: &Place) -> Result<String, ProgramError> {
-    let answer = place.resolve().and_then(|endpoints| ask_any(&endpoints)).map_err(|error| {
-        let scheme = format_args!("http{}", place.scheme_suffix());
-        ProgramError::Failure(format!("no answer from {scheme}://{place}: {error}"))
-    })?;
+    let url = format!("http{}://{place}", place.scheme_suffix());
+    let answer = place.resolve().and_then(|endpoints| ask_any(&endpoints));
+    let answer =
+        answer.map_err(|error| ProgramError::Failure(format!("no answer from {url}: {error}")))?;
     let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
+    // Any program can be at the other end: its bytes must not control the terminal.
     match head.split(' ').nth(1) {
-        // Any program can be at the other end: its bytes must not control the terminal.
         Some("200") => Ok(shown(body.trim_end().as_bytes()).to_string()),
+        _ if head.is_empty() => {
+            let fact = "the connection was closed; use the URL of --admin";
+            Err(ProgramError::Failure(format!("no answer from {url}: {fact}")))
+        }
         _ => {
-            let status = head.lines().next().unwrap_or_default();
+            let status = shown(head.lines().next().unwrap_or_default().as_bytes());
             Err(ProgramError::Failure(format!("not healthy: {status}")))
         }
     }
@@ -53,11 +56,7 @@ fn ask_any(endpoints: &[Endpoint]) -> io::Result<String> {
 /// Returns the whole answer of `endpoint`, or the error `TimedOut` after about `timeout`.
 fn ask(endpoint: &Endpoint, timeout: Duration) -> io::Result<String> {
     let deadline = Instant::now() + timeout;
-    let mut stream = match endpoint {
-        Endpoint::Tcp(addr) => TcpStream::connect_timeout(addr, timeout)?,
-        Endpoint::Unix(path) => connect_unix(path, Some(timeout))?.into(),
-        _ => return Err(io::ErrorKind::Unsupported.into()),
-    };
+    let mut stream = connect(endpoint, timeout)?;
     stream.write_all(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")?;
     let mut answer = Vec::new();
     let mut bytes = [0; 1024];

@@ -34,6 +34,8 @@ behaviours! {
     NotTls "clients of another protocol at a listener with TLS",
     News "messages that members of rooms received",
     Gap "gaps that were announced to members of rooms",
+    RoomFull "joins refused because of the members of a room",
+    TooManyRooms "joins refused because of the number of rooms",
     BusConnected "connections to the broker of a bus",
     Published "messages that the broker of a bus has read",
     Received "messages from other servers that rooms have taken",

@@ -104,6 +104,10 @@ impl Plan {
             let ring = copy.pick(&[1000, 5000, 20_000, 1 << 20]);
             settings.limits = settings.limits.with_room_memory_bytes_max(ring);
         }
+        if has_rooms && copy.chance(300) {
+            let (rooms, members) = (copy.pick(&[64, 1]), copy.pick(&[40, 1, 2]));
+            settings.limits = settings.limits.with_rooms_max(rooms).with_room_members_max(members);
+        }
         if has_crowd {
             settings.connections_max = 1000;
         }

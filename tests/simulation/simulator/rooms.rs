@@ -1,11 +1,13 @@
-//! The checks of the news that members of rooms receive.
+//! The checks of the news that members of rooms receive, and of the joins that are refused.
 
 use tinytcp_core::limits::LOW_WATER_BYTES;
+use tinytcp_core::status::RoomStatus;
 
 use super::coverage::Behaviour;
 use super::invariant::Invariant;
 use super::network::Network;
 use super::oracle::news::News;
+use super::oracle::rooms::Refused;
 
 impl Network {
     /// Runs the commands about rooms that a session has run.
@@ -24,6 +26,18 @@ impl Network {
         if after > before.max(LOW_WATER_BYTES) && self.rooms.has(id) {
             let what = format!("{after} bytes wait after news was appended");
             self.fail(Invariant::RoomsAgree, Some(id), what);
+        }
+    }
+
+    /// Checks the counters of refused joins.
+    pub fn check_refused(&mut self, counted: &RoomStatus) {
+        let Refused { rooms, members } = self.rooms.refused;
+        self.behaviours[Behaviour::TooManyRooms as usize] += rooms;
+        self.behaviours[Behaviour::RoomFull as usize] += members;
+        let counted = Refused { rooms: counted.rooms_refused, members: counted.members_refused };
+        if counted != self.rooms.refused {
+            let what = format!("counted {counted:?}; expected {:?}", self.rooms.refused);
+            self.fail(Invariant::RoomsAgree, None, what);
         }
     }
 

@@ -120,6 +120,7 @@ fn drive(network: &Shared) -> Counters {
     let counters = status.total();
     let mut network = network.lock();
     network.check_end(&counters);
+    network.check_refused(&status.rooms);
     if let Some(bus) = &status.bus {
         network.check_bus_counters(bus);
     }

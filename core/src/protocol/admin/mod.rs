@@ -16,6 +16,7 @@
 //! [`Obstacle`]: crate::status::Obstacle
 
 mod request;
+mod results;
 #[cfg(test)]
 mod tests;
 
@@ -55,8 +56,9 @@ pub struct Admin {
 }
 
 impl Admin {
-    /// Creates the protocol. It answers requests whose `Host` is absent, empty, an IP address or
-    /// `localhost`, with or without a port.
+    /// Creates the protocol. It answers requests whose host is absent, empty, an IP address or
+    /// `localhost`, with or without a port. HTTP/1.1 demands a host (RFC 9112, section 3.2), but a
+    /// request without one, typed into `nc`, is no danger.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
@@ -121,10 +123,10 @@ impl Session for AdminSession {
 
     fn append_farewell(&mut self, farewell: Farewell, output: &mut Output<'_>) {
         let (result, token) = match farewell {
-            Farewell::MessageTimeout => ("408 Request Timeout", "MESSAGE_TIMEOUT"),
-            Farewell::TlsRequired => ("400 Bad Request", "TLS_REQUIRED"),
-            Farewell::NotTls => ("400 Bad Request", "NOT_TLS"),
-            Farewell::ServerBusy => ("503 Service Unavailable", errors::SERVER_BUSY),
+            Farewell::MessageTimeout => (results::REQUEST_TIMEOUT, "MESSAGE_TIMEOUT"),
+            Farewell::TlsRequired => (results::BAD_REQUEST, "TLS_REQUIRED"),
+            Farewell::NotTls => (results::BAD_REQUEST, "NOT_TLS"),
+            Farewell::ServerBusy => (results::UNAVAILABLE, errors::SERVER_BUSY),
             // A client without a request expects no answer.
             Farewell::IdleTimeout | Farewell::Shutdown => return,
         };
@@ -160,7 +162,7 @@ fn answer(request: Result<Target, Problem>, has_body: bool, context: &mut Contex
     let output = context.output();
     let (head, target) = match request {
         _ if !output.reserve(len_max) => {
-            (Head { result: "503 Service Unavailable", content_type: PLAIN, extra: "" }, None)
+            (Head { result: results::UNAVAILABLE, content_type: PLAIN, extra: "" }, None)
         }
         Ok(target) => (head_of(target, status), Some(target)),
         Err(problem) => {
@@ -192,11 +194,11 @@ fn answer(request: Result<Target, Problem>, has_body: bool, context: &mut Contex
 
 fn head_of(target: Target, status: &Status) -> Head {
     let (result, content_type, extra) = match target {
-        Target::Ready if status.obstacle().is_some() => ("503 Service Unavailable", PLAIN, ""),
-        Target::Health | Target::Ready => ("200 OK", PLAIN, ""),
-        Target::Metrics(format) => ("200 OK", format.content_type(), ""),
-        Target::Status => ("200 OK", "application/json", ""),
-        Target::Page => ("200 OK", "text/html; charset=utf-8", PAGE_POLICY),
+        Target::Ready if status.obstacle().is_some() => (results::UNAVAILABLE, PLAIN, ""),
+        Target::Health | Target::Ready => (results::OK, PLAIN, ""),
+        Target::Metrics(format) => (results::OK, format.content_type(), ""),
+        Target::Status => (results::OK, "application/json", ""),
+        Target::Page => (results::OK, "text/html; charset=utf-8", PAGE_POLICY),
     };
     Head { result, content_type, extra }
 }

@@ -1,5 +1,8 @@
 //! Tests of the connection to a broker, whose part the test plays.
 
+use std::io;
+use std::sync::Arc;
+
 use super::*;
 use crate::bus::envelope::Origin;
 use crate::bus::session::OUTPUT_BYTES_MAX;
@@ -213,6 +216,41 @@ fn a_broker_that_answers_no_ping_is_left_after_20_seconds() {
 }
 
 #[test]
+fn a_broker_whose_messages_arrive_before_its_answer_is_kept() {
+    let (mut harness, broker) = connected();
+    let ann = member(&mut harness);
+    // The messages were queued before the answer to the first PING, which never gets its turn.
+    for _ in 0..6 {
+        harness.run_for(SECOND * 8);
+        broker.send(&message("tea", "hello"));
+    }
+    harness.run_until_idle();
+    assert!(!broker.is_closed() && status(&harness).is_connected);
+    assert_eq!(ann.take_sent().matches("FROM bob hello\n").count(), 6);
+}
+
+#[test]
+fn a_part_of_a_message_is_a_sign_of_life_too() {
+    let (mut harness, broker) = connected();
+    for part in message("tea", "hello").chunks(10) {
+        harness.run_for(SECOND * 8);
+        broker.send(part);
+    }
+    assert!(!broker.is_closed());
+}
+
+#[test]
+fn an_answer_that_came_while_the_server_did_not_run_counts() {
+    let (mut harness, broker) = connected();
+    harness.run_for(SECOND * 10);
+    assert_eq!(broker.take_sent(), "PING\r\n");
+    broker.send(b"PONG\r\n");
+    harness.move_clock(SECOND * 15);
+    harness.run_until_idle();
+    assert!(!broker.is_closed() && status(&harness).is_connected);
+}
+
+#[test]
 fn no_message_waits_in_the_kernel_for_a_broker_that_was_left() {
     let (mut harness, broker) = connected();
     harness.run_for(SECOND * 21);
@@ -278,7 +316,7 @@ fn the_addresses_of_a_name_are_tried_one_after_another() {
     assert_eq!(harness.kernel.borrow().connected, addrs);
     harness.run_for(BACKOFF);
     assert_eq!(harness.kernel.borrow().looked_up.len(), 2, "the name may have moved");
-    harness.event(Event::Mail(Mail::Addresses(Err("no such host".to_owned()))));
+    harness.event(Event::Mail(Mail::Addresses(Err(Arc::new(io::ErrorKind::NotFound.into())))));
     harness.run_for(BACKOFF);
     assert_eq!(harness.kernel.borrow().looked_up.len(), 3);
 }

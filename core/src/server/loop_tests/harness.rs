@@ -55,7 +55,7 @@ pub(super) struct Link {
     room: usize,
     /// True if a write was not accepted in whole: new room then causes an event.
     is_full: bool,
-    error: Option<io::ErrorKind>,
+    pub(super) error: Option<io::ErrorKind>,
     /// True if the peer is gone and the server does not know it yet: shutting the write side down
     /// then fails.
     pub(super) has_gone: bool,

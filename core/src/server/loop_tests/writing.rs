@@ -16,6 +16,21 @@ fn output_that_the_kernel_does_not_accept_is_sent_later() {
 }
 
 #[test]
+fn an_answer_that_waits_leaves_in_one_write_with_those_of_the_turn() {
+    let mut harness = text();
+    let peer = harness.peer();
+    peer.set_room(0);
+    peer.send(b"ECHO a\n");
+    harness.run_until_idle();
+    let writes = peer.link.borrow().writes;
+    peer.send(b"ECHO b\n");
+    peer.set_room(100);
+    harness.run_until_idle();
+    assert_eq!(peer.take_sent(), "ECHO a\nECHO b\n");
+    assert_eq!(peer.link.borrow().writes, writes + 1);
+}
+
+#[test]
 fn under_backpressure_nothing_is_read_and_later_all_is_answered() {
     let mut harness = text();
     let peer = harness.peer();

@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use super::error::TlsError;
+
 /// The authorities that a client trusts. Without the feature `tls` it has no values.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ClientSettings {}
@@ -15,18 +17,18 @@ impl ClientSettings {
     ///
     /// # Errors
     /// Always.
-    pub fn trusting(_: &Path) -> Result<Self, String> {
-        Err("this program is built without TLS".into())
+    pub fn trusting(_: &Path) -> Result<Self, TlsError> {
+        Err(TlsError::new("this program is built without TLS"))
     }
 }
 
 #[expect(missing_docs, reason = "the methods of the layer, none of which can be called")]
 impl ClientLayer {
-    pub const fn new(settings: &ClientSettings, _: &str) -> Result<Self, String> {
+    pub const fn new(settings: &ClientSettings, _: &str) -> Result<Self, TlsError> {
         match *settings {}
     }
 
-    pub const fn open(&mut self, _: &[u8], _: &mut [u8]) -> Result<Option<usize>, String> {
+    pub const fn open(&mut self, _: &[u8], _: &mut [u8]) -> Result<Option<usize>, TlsError> {
         match *self {}
     }
 

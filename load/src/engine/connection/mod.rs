@@ -3,7 +3,7 @@
 mod encrypted;
 mod login;
 #[cfg_attr(not(feature = "tls"), path = "tls_layer_absent.rs")]
-mod tls_layer;
+pub(crate) mod tls_layer;
 pub mod transfer;
 
 use std::collections::VecDeque;

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::gates::GateResult;
+use crate::measurement::causes::ConnectError;
 use crate::measurement::outcome::RunOutcome;
 
 mod endings;
@@ -142,10 +143,13 @@ pub fn flaws(outcome: &RunOutcome, gates: &[GateResult]) -> Vec<RunVerdict> {
         schedule::server_overloaded(outcome),
         schedule::tail_queued(outcome),
     ];
-    // Refused connections after the server has gone are not reported separately.
-    let follows = |kind| {
-        outcome.server_gone.is_some()
-            && matches!(kind, VerdictKind::ServerRefused | VerdictKind::ServerOverloaded)
+    // Refused connections after the server has gone are not reported separately, and a run that
+    // lacks TLS ends at once.
+    let lacks_tls = outcome.total.connect_errors.get(ConnectError::TlsRequired) > 0;
+    let follows = |kind| match kind {
+        VerdictKind::ServerRefused | VerdictKind::ServerOverloaded => outcome.server_gone.is_some(),
+        VerdictKind::TooShort => lacks_tls,
+        _ => false,
     };
     let others: Vec<RunVerdict> =
         found.into_iter().flatten().filter(|verdict| !follows(verdict.kind)).collect();
@@ -158,7 +162,7 @@ mod tests {
 
     use super::*;
     use crate::fixtures::{self, OutcomeBuilder};
-    use crate::measurement::causes::{ConnectError, ConnectionEnd, ReplyError};
+    use crate::measurement::causes::{ConnectionEnd, ReplyError};
     use crate::measurement::settings::Pace;
 
     pub(super) fn of(sample: OutcomeBuilder) -> Vec<RunVerdict> {

@@ -1,5 +1,7 @@
 //! The verdict about handshakes of TLS that failed.
 
+use tinytcp_cli::tls_demand;
+
 use super::evidence::list;
 use super::failures::{FAILURES_RATIO, connect_error_text, most_frequent, ratio, reached};
 use crate::judgement::verdict::{RunVerdict, VerdictKind};
@@ -30,22 +32,23 @@ pub(super) fn tls_failed(outcome: &RunOutcome) -> Option<RunVerdict> {
     let line = outcome.total.tls.failure.as_deref().and_then(|line| line.split_once("; "));
     let (fact, advice) = match line {
         Some((fact, remedy)) => (format!("; {fact}"), sentence(remedy)),
-        None => (String::new(), advice(most_frequent(errors)?.0).into()),
+        None => (String::new(), advice(most_frequent(errors)?.0, outcome)),
     };
     let evidence = format!("{counts}, {}{fact}", reached(outcome));
     Some(RunVerdict::new(VerdictKind::TlsFailed, evidence, advice))
 }
 
 /// Returns the advice for a cause without a line of its own.
-const fn advice(cause: ConnectError) -> &'static str {
-    match cause {
-        ConnectError::TlsRequired => "Write the target with TLS, as in text+tls://HOST.",
+fn advice(cause: ConnectError, outcome: &RunOutcome) -> String {
+    let advice = match cause {
+        ConnectError::TlsRequired => &tls_demand::remedy(&outcome.settings.target.name),
         ConnectError::TlsTimedOut => {
             "Check that the server speaks TLS at this port; open connections more slowly (--ramp \
              10s), because a handshake costs the server more than a connection."
         }
         _ => "Check the server's log, and that it speaks TLS at this port.",
-    }
+    };
+    sentence(advice)
 }
 
 /// Returns `text` with a capital letter and a full stop.
@@ -79,7 +82,7 @@ mod tests {
     fn a_server_that_requires_tls_is_a_remedy_of_its_own() {
         let outcome = fixtures::nothing(ConnectError::TlsRequired).done();
         let verdict = tls_failed(&outcome).expect("no connection opened");
-        assert!(verdict.advice.contains("text+tls://HOST"), "{verdict:?}");
+        assert!(verdict.advice.contains("+tls://"), "{verdict:?}");
         assert_eq!(tls_failed(&fixtures::closed().done()), None);
     }
 }

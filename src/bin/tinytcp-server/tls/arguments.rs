@@ -26,7 +26,7 @@ pub struct TlsArguments {
     pub tls_key: Vec<PathBuf>,
 
     /// Require a certificate of each client of a listener with +tls, signed by an authority whose
-    /// certificate is in this file in PEM format [default: off]
+    /// certificate is in this file in PEM format [default: none]
     #[arg(long, value_name = "FILE", env = "TINYTCP_TLS_CLIENT_CA")]
     pub tls_client_ca: Option<PathBuf>,
 

@@ -3,7 +3,7 @@
 //! A command about rooms is run here at the moment when a session has run it, because its answer
 //! depends on the other members.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use tinytcp_core::limits::Limits;
 use tinytcp_core::testing::{LoneMember, Request};
@@ -38,6 +38,15 @@ pub struct Rooms {
     pub said: Vec<(String, Message)>,
     /// How many messages from other servers a room has taken.
     pub taken: u64,
+    /// How many joins were refused, because there were too many rooms, or members of one.
+    pub refused: Refused,
+}
+
+/// Counters of refused joins.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Refused {
+    pub rooms: u64,
+    pub members: u64,
 }
 
 /// What a command has done.
@@ -70,7 +79,7 @@ impl Rooms {
     /// Creates no rooms.
     pub fn new(limits: Limits) -> Self {
         let (people, logs, said) = (BTreeMap::new(), BTreeMap::new(), Vec::new());
-        Self { limits, people, logs, said, taken: 0 }
+        Self { limits, people, logs, said, taken: 0, refused: Refused::default() }
     }
 
     /// Runs a command of the connection `id`, which has the number `number`.
@@ -100,6 +109,9 @@ impl Rooms {
         let room = if request == Request::Join { Some(word.clone()) } else { person.room.clone() };
         let is_named = person.has_chosen_name || request == Request::Nick && !argument.is_empty();
         let others = self.others(id, room.as_deref());
+        if request == Request::Join && person.room != room {
+            self.check_limits(id, others.len())?;
+        }
         if matches!(request, Request::Join | Request::Nick)
             && is_named
             && others.iter().any(|name| name == alone.name())
@@ -135,6 +147,22 @@ impl Rooms {
                 Ok(Reply::Count(others.len()))
             }
         }
+    }
+
+    /// Returns why the connection `id` cannot join a room with this many members, if it is full, or
+    /// if it is a new one beyond the limit. The room that the connection leaves for it may end.
+    fn check_limits(&mut self, id: usize, members: usize) -> Result<(), &'static str> {
+        if members >= self.limits.room_members_max {
+            self.refused.members += 1;
+            return Err("ROOM_FULL");
+        }
+        let elsewhere = self.people.iter().filter(|(other, _)| **other != id);
+        let rooms: BTreeSet<_> = elsewhere.filter_map(|(_, person)| person.room.as_ref()).collect();
+        if members == 0 && rooms.len() >= self.limits.rooms_max {
+            self.refused.rooms += 1;
+            return Err("TOO_MANY_ROOMS");
+        }
+        Ok(())
     }
 
     /// Delivers a message from another server.

@@ -14,7 +14,7 @@ use crate::os::mailbox::Mail;
 use crate::os::system::Event;
 use crate::protocol::admin::Admin;
 use crate::protocol::binary::Binary;
-use crate::protocol::text::Text;
+use crate::protocol::text::{BANNER, Text};
 use crate::protocol::{Protocol, chat, echo};
 use crate::server::config::Listener;
 use crate::tls::layer::{BUSY_ALERT, HANDSHAKE_BYTES_MAX};
@@ -43,6 +43,23 @@ fn connect_plain(harness: &mut LoopHarness) -> FakePeer {
 /// The bytes that the server has sent since the last call.
 fn take_sent(peer: &FakePeer) -> Vec<u8> {
     std::mem::take(&mut peer.link.borrow_mut().sent)
+}
+
+#[test]
+fn the_greeting_and_the_first_answer_leave_in_one_write_with_the_last_message() {
+    let mut harness = text();
+    let (mut client, hello) = greeted(&mut harness);
+    client.peer.send(&hello);
+    harness.run_until_idle();
+    client.open();
+    let mut finished = client.take_records();
+    finished.extend(client.seal(b"ECHO a\n"));
+    let writes = client.peer.link.borrow().writes;
+    client.peer.send(&finished);
+    harness.run_until_idle();
+    assert_eq!(client.peer.link.borrow().writes, writes + 1);
+    client.open();
+    assert_eq!(client.take_received(), format!("{BANNER}\nECHO a\n"));
 }
 
 #[test]
