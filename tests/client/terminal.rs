@@ -21,13 +21,15 @@ pub struct Terminal {
 
 impl Terminal {
     pub fn start(url: &str) -> Self {
-        Self::start_command(&format!("{} {url}", env!("CARGO_BIN_EXE_tinytcp-client")))
+        // A shell that waits for the client would get its Ctrl-C too, and end with another code.
+        Self::start_command(&format!("exec {} {url}", env!("CARGO_BIN_EXE_tinytcp-client")))
     }
 
     pub fn start_command(command: &str) -> Self {
         let mut child = Command::new("script")
             .args(["-qefc", command, "/dev/null"])
             .env("TERM", "xterm")
+            .env("SHELL", "/bin/sh")
             .env("XDG_STATE_HOME", STATE_HOME)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
