@@ -12,6 +12,9 @@ use crate::timed_read::read_until;
 /// The silence after which a plain client asks: long for a network, and short for a person.
 pub const SILENCE: Duration = Duration::from_secs(1);
 
+/// The error of our servers for a client without TLS.
+pub const ERROR: &[u8] = b"TLS_REQUIRED";
+
 /// The question: a command of text with five bytes, which are the header of a record for a server
 /// with TLS. A shorter line would let it wait for more.
 const QUESTION: &[u8] = b"TIME\n";
@@ -42,9 +45,8 @@ pub fn remedy(target: &str) -> String {
     format!("the server demands TLS: write {protocol}+tls{rest}")
 }
 
-/// Returns true for the start of an alert, and for the error of our servers in any framing.
+/// Returns true for the start of an alert, and for [`ERROR`] in any framing.
 fn is_demand(answer: &[u8]) -> bool {
-    const ERROR: &[u8] = b"TLS_REQUIRED";
     answer.first() == Some(&ALERT) || answer.windows(ERROR.len()).any(|window| window == ERROR)
 }
 

@@ -150,7 +150,7 @@ pub fn readable_duration(duration: Duration) -> String {
 /// The remedy for `error`, an answer of the server, if it has one that every user can take.
 #[must_use]
 pub fn advice(target: &Target, error: &[u8]) -> Option<String> {
-    if error.strip_prefix(b"ERROR ").unwrap_or(error) != b"TLS_REQUIRED" {
+    if error.strip_prefix(b"ERROR ").unwrap_or(error) != tls_demand::ERROR {
         return None;
     }
     Some(tls_demand::remedy(&target.to_string()))

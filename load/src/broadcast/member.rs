@@ -170,7 +170,7 @@ impl Member {
                     self.send(join)?;
                 }
                 (Phase::Joining, Arrival::Answer(_)) => self.phase = Phase::Joined,
-                (Phase::Greeting | Phase::Joining, Arrival::Error(b"TLS_REQUIRED")) => {
+                (Phase::Greeting | Phase::Joining, Arrival::Error(tls_demand::ERROR)) => {
                     return Err(Ended(tls_demand::remedy(around.target)));
                 }
                 (Phase::Greeting | Phase::Joining, Arrival::Error(token)) => {

@@ -1,5 +1,6 @@
 //! Messages that the server sends on its own account.
 
+use tinytcp_cli::tls_demand;
 use tinytcp_core::wire::frame::HEADER_LEN;
 
 use crate::measurement::causes::{ConnectError, ConnectionEnd};
@@ -10,7 +11,7 @@ use crate::traffic::messages::message::Framing;
 pub(super) fn rejection(framing: Framing, item: &[u8]) -> Option<ConnectError> {
     match error_word(framing, item)? {
         b"SERVER_BUSY" => Some(ConnectError::Busy),
-        b"TLS_REQUIRED" => Some(ConnectError::TlsRequired),
+        tls_demand::ERROR => Some(ConnectError::TlsRequired),
         _ => None,
     }
 }
